@@ -1,0 +1,1 @@
+"""The embedded runner: the whole suite on one machine with one command."""

@@ -1,0 +1,1 @@
+"""A simulated rack: Redfish and IPMI BMCs that behave like hardware, faults included."""

@@ -1,0 +1,1 @@
+"""What every Steelyard service needs and no service owns."""

@@ -1,0 +1,1 @@
+"""Steelyard API gateway: one REST API in front of all services."""

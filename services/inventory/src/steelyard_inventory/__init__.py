@@ -1,0 +1,1 @@
+"""Steelyard inventory: records, the state machine and the workflow engine."""
