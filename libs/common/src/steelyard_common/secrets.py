@@ -21,8 +21,10 @@ from .errors import InvalidRequest
 
 PREFIX = "sealed:"
 MASK = "******"
-# Names that hold secrets, as Ironic masks them (facts §3): anything with password, secret or token in it, and SNMP keys.
-SECRET_NAME = re.compile(r"pass(word|wd|phrase)|secret|token|^snmp_(auth|priv)_key$|_hex_kg_key$|private_key", re.IGNORECASE)
+# Names that hold secrets, as Ironic masks them (facts §3): password, secret or token in them, and SNMP keys.
+SECRET_NAME = re.compile(
+    r"pass(word|wd|phrase)|secret|token|^snmp_(auth|priv)_key$|_hex_kg_key$|private_key", re.IGNORECASE
+)
 
 
 class Sealer:
