@@ -113,7 +113,10 @@ nodes = Table(
     Column("allocation_uuid", UUID(as_uuid=False)),
     Column("fence", BigInteger, nullable=False, server_default=text("0")),  # grows with every lock taken
     Column("revision", BigInteger, nullable=False, server_default=text("1")),  # grows with every change of the record
+    _time("power_changed_at"),  # end of the node's last own power change: what was seen before it is old news
+    Column("power_corrections", Integer, nullable=False, server_default=text("0")),  # in a row, by power sync
     *_stamps(),
+    postgresql_with={"fillfactor": 80},
 )
 Index("nodes_driver", nodes.c.driver)
 Index("nodes_resource_class", nodes.c.resource_class)
@@ -157,6 +160,7 @@ locks = Table(
     Column("purpose", Text, nullable=False),
     Column("workflow_uuid", UUID(as_uuid=False)),  # null: a lease
     Column("fence", BigInteger, nullable=False),
+    Column("idempotency_id", Text),  # a lease asked for twice is given once
     Column("since", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True)),  # null: a workflow, which has deadlines of its own
 )
@@ -197,7 +201,10 @@ steps = Table(
     Column("name", Text, nullable=False),
     _json("args"),
     Column("status", Text, nullable=False),  # pending dispatched sleeping waiting done failed aborted
-    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),  # dispatches so far
+    Column("failures", Integer, nullable=False, server_default=text("0")),  # retryable ones so far
+    Column("retries", Integer, nullable=False, server_default=text("0")),  # how many failures are forgiven
+    Column("alone", Boolean, nullable=False, server_default=text("false")),  # shares no message: cannot be repeated
     _json("memo"),
     Column("progress", Text),
     Column("signal", Text),
