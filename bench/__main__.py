@@ -1,0 +1,33 @@
+"""All benchmarks in one command: ``python -m bench [--nodes 10000]``. A table to the terminal, JSON to bench/out/."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from . import api, report, suite
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--nodes", type=int, default=10_000, help="how many nodes are enrolled (10000)")
+    parser.add_argument("--changes", type=int, default=1_000, help="how many power changes (1000)")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out" / "bench.json")
+    options = parser.parse_args()
+    figures: list[report.Figure] = []
+    with suite.running() as running:
+        figures += api.documents(running)
+        print(f"enrolling {options.nodes} nodes …", flush=True)
+        figures += api.enrolment(running, options.nodes)
+        print("reading …", flush=True)
+        figures += api.reads(running, options.nodes)
+        print("changing power …", flush=True)
+        figures += api.power(running, options.changes)
+        memory = running.tree.memory_mb()
+        figures.append(report.Figure(f"memory of the control plane at {options.nodes} nodes", "MB", memory, 700, 600))
+    print(report.table(figures))
+    report.write(figures, options.out)
+
+
+if __name__ == "__main__":
+    main()
