@@ -205,6 +205,7 @@ steps = Table(
     Column("failures", Integer, nullable=False, server_default=text("0")),  # retryable ones so far
     Column("retries", Integer, nullable=False, server_default=text("0")),  # how many failures are forgiven
     Column("alone", Boolean, nullable=False, server_default=text("false")),  # shares no message: cannot be repeated
+    Column("silences", Integer, nullable=False, server_default=text("0")),  # dispatches in a row without an answer
     _json("memo"),
     Column("progress", Text),
     Column("signal", Text),
