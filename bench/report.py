@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Figure:
-    """One value. ``target``: at most that, or at least with ``more``. ``ironic``: Ironic 39 on the same kind of machine."""
+    """One value. ``target``: at most that, or at least with ``more``. ``ironic``: Ironic 39, same kind of machine."""
 
     name: str
     unit: str
