@@ -1,0 +1,107 @@
+"""HTTP to one BMC: one kept connection, one shared TLS context, and the knowledge of what was really sent."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+
+class Wire:
+    """What happened on the connection during the present request."""
+
+    def __init__(self) -> None:
+        self.sent = False  # bytes of the request may have reached the BMC
+        self.reused = False  # over a connection that was open before
+        self.sock: socket.socket | None = None
+        self._fresh = False
+
+    def begin(self) -> None:
+        self.sent, self.reused, self._fresh = False, False, False
+
+    def connected(self, sock: socket.socket) -> None:
+        self.sock, self._fresh = sock, True
+
+    def sending(self) -> None:
+        self.sent, self.reused = True, not self._fresh
+
+    def cut(self) -> None:
+        """End whatever is waiting on the socket; called from another thread when a BMC only trickles."""
+        if self.sock is not None:
+            try:
+                self.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return  # it ended by itself
+
+    def limit(self, timeout_s: float) -> None:
+        """Bound the next read from the socket."""
+        if self.sock is not None and self.sock.fileno() >= 0:
+            self.sock.settimeout(max(timeout_s, 0.001))
+
+
+class _Traced:
+    """Mixed into urllib3's connections: they report to the wire. ``wire`` is set right after creation."""
+
+    wire: Wire
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self.wire.connected(self.sock)  # type: ignore[attr-defined]
+        # urllib3 would warn at each request; verify false is an operator's written decision.
+        self.is_verified = True
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:  # type: ignore[attr-defined]
+            self.connect()
+        self.wire.sending()
+        super().send(data)  # type: ignore[misc]
+
+
+class _Http(_Traced, HTTPConnection):
+    pass
+
+
+class _Https(_Traced, HTTPSConnection):
+    pass
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _Https
+
+
+class WireAdapter(HTTPAdapter):
+    """requests' way to one BMC: never retries, never loads certificates again, ignores proxies."""
+
+    def __init__(self, scheme: str, host: str, port: int | None, context: ssl.SSLContext | None) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+        self.wire = Wire()
+        if scheme == "https":
+            self._pool: HTTPConnectionPool = _HttpsPool(host, port, maxsize=1, block=False, ssl_context=context)
+        else:
+            self._pool = _HttpPool(host, port, maxsize=1, block=False)
+        make = self._pool._new_conn
+
+        def make_traced() -> Any:
+            connection = make()
+            connection.wire = self.wire  # type: ignore[attr-defined]
+            return connection
+
+        self._pool._new_conn = make_traced  # type: ignore[method-assign]
+
+    def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> HTTPConnectionPool:
+        return self._pool
+
+    def cert_verify(self, *_args: Any, **_kwargs: Any) -> None:
+        """The shared context has its certificates already."""
+
+    def close(self) -> None:
+        self._pool.close()
+        super().close()
