@@ -5,11 +5,21 @@ from __future__ import annotations
 STEPS_STREAM = "STEPS"
 RESULTS_STREAM = "RESULTS"
 EVENTS_STREAM = "EVENTS"
+# Ironic's interface types: those that have steps. Named one by one because a stream of "*.step.>" would overlap EVENTS.
+STEP_INTERFACES = (
+    "bios", "boot", "console", "deploy", "firmware", "inspect", "management", "network", "power", "raid", "rescue",
+    "storage", "vendor",
+)  # fmt: skip
 STREAM_SUBJECTS = {
-    STEPS_STREAM: ["*.step.>"],
+    STEPS_STREAM: [f"*.step.{interface}.*" for interface in STEP_INTERFACES],
     RESULTS_STREAM: ["*.result.*"],
     EVENTS_STREAM: ["*.*.evt.>"],
 }
+
+
+def stream_subjects(site: str, stream: str) -> list[str]:
+    """A stream's subjects for one site. On the server no stream may begin with ``*``: it would overlap NATS's own."""
+    return [pattern.replace("*", site, 1) for pattern in STREAM_SUBJECTS[stream]]
 
 
 def query(site: str, service: str, verb: str) -> str:
@@ -30,3 +40,8 @@ def step(site: str, interface: str, node_uuid: str) -> str:
 
 def result(site: str, workflow_uuid: str) -> str:
     return f"{site}.result.{workflow_uuid}"
+
+
+def dead_letter(site: str, durable: str, stream_sequence: int) -> str:
+    """Where a message goes that a consumer could not handle: kept on EVENTS, for a person to look at."""
+    return f"{site}.bus.evt.dead-letter.{durable}-{stream_sequence}"

@@ -1,0 +1,220 @@
+"""The connection to NATS: nats-py's event loop in a thread of its own, and the ways in and out of it.
+
+Rules of this file
+1. Nobody outside the loop's thread touches the client. Threads leave messages in a queue; one wake-up sends them all.
+2. The connection is kept for ever: nats-py reconnects; should it give up (it does after some server errors), a new
+   client is made. ``on_ready`` steps run on each new client, ``on_connected`` callbacks on every connection.
+3. A server that is too old is not used: the bus stays away and the log says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import nats.errors
+from nats.aio.client import Client
+
+from ..errors import Unavailable
+from ..telemetry import get_logger
+
+log = get_logger(__name__)
+T = TypeVar("T")
+MIN_SERVER = (2, 12)
+RECONNECT_WAIT_S = 0.25
+Outgoing = tuple[str, bytes, str, dict[str, str] | None]  # subject, body, reply-to, headers
+Step = Callable[[Client], Awaitable[None]]
+
+
+class Link:
+    """Keeps one client connected; ``send`` may be called from any thread."""
+
+    def __init__(self, url: str, site: str, name: str) -> None:
+        self._url, self.site, self._name = url, site, f"{site}.{name}"
+        self.loop = asyncio.new_event_loop()
+        self.client: Client | None = None
+        self.ready = threading.Event()
+        self.closing = False
+        self.refusal = ""  # why this server cannot be used
+        self._out: deque[Outgoing] = deque()
+        self._wake = asyncio.Event()
+        self._waking = False
+        self._on_ready: list[Step] = []
+        self._on_connected: list[Callable[[], None]] = []
+        self._on_lost: list[Callable[[], None]] = []
+        self._thread = threading.Thread(target=self._run, name="bus", daemon=True)
+        self._main: asyncio.Task[None] | None = None
+
+    # ---- from any thread
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def is_connected(self) -> bool:
+        return self.ready.is_set()
+
+    def send(self, subject: str, body: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
+        """Leave a message to be sent; it is lost if the connection breaks before it is on its way."""
+        self._out.append((subject, body, reply, headers))
+        if not self._waking:
+            self._waking = True
+            self.loop.call_soon_threadsafe(self._wake.set)
+
+    def call(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+        """Run a coroutine in the loop and wait for it. Errors: Unavailable on time-out or a lost connection."""
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            return future.result(timeout_s)
+        except (concurrent.futures.TimeoutError, nats.errors.Error, OSError) as error:
+            future.cancel()
+            raise Unavailable("the message bus does not answer", detail=repr(error)) from error
+
+    def on_ready(self, step: Step) -> None:
+        """Run ``step`` now, if connected, and on each new client: subscriptions are made in these."""
+        future = asyncio.run_coroutine_threadsafe(self._add_step(step), self.loop)
+        concurrent.futures.wait([future], 5)
+
+    def on_connected(self, callback: Callable[[], None]) -> None:
+        self._on_connected.append(callback)
+
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """``callback`` runs in the loop when a connection breaks: what was on its way may never be answered."""
+        self._on_lost.append(callback)
+
+    def close(self) -> None:
+        """Send what is left, then leave. Subscriptions are the callers' to drain before."""
+        if not self._thread.is_alive():
+            return
+        asyncio.run_coroutine_threadsafe(self._shut(), self.loop)
+        self._thread.join(10)
+
+    # ---- in the loop's thread
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self._main = self.loop.create_task(self._keep_connected())
+        try:
+            self.loop.run_forever()
+        finally:
+            pending = asyncio.all_tasks(self.loop)
+            for task in pending:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            self.loop.close()
+
+    async def _shut(self) -> None:
+        self.closing = True
+        client = self.client
+        if client is not None and client.is_connected:
+            await self._send_all(client)
+            try:
+                await client.flush(timeout=2)
+            except (TimeoutError, nats.errors.Error, OSError):
+                log.warning("bus closed with messages unsent")
+        if client is not None:
+            await client.close()
+        self.ready.clear()
+        self.loop.stop()
+
+    async def _add_step(self, step: Step) -> None:
+        self._on_ready.append(step)
+        client = self.client
+        if client is not None and self.ready.is_set():
+            try:
+                await step(client)
+            except (nats.errors.Error, OSError) as error:
+                log.warning("bus set-up broke off", error=repr(error))
+                await client.close()  # a new client runs all steps again
+
+    async def _keep_connected(self) -> None:
+        while not self.closing:
+            closed = asyncio.Event()
+            try:
+                client = await self._connect(closed)
+                await self._use(client, closed)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001  the runner: whatever it was, the bus comes back
+                log.error("bus connection failed", error=repr(error))
+            self._lost()
+            await asyncio.sleep(RECONNECT_WAIT_S)
+
+    async def _connect(self, closed: asyncio.Event) -> Client:
+        client = Client()
+
+        async def lost() -> None:
+            if not self.closing:
+                log.warning("bus connection lost")
+            self._lost()
+
+        async def back() -> None:
+            log.info("bus connection is back")
+            self._connected()
+
+        async def gone() -> None:
+            closed.set()
+
+        await client.connect(
+            servers=self._url.split(","), name=self._name, max_reconnect_attempts=-1, connect_timeout=3,
+            reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]
+            ping_interval=10, max_outstanding_pings=2,
+            error_cb=self._tell_error, disconnected_cb=lost, reconnected_cb=back, closed_cb=gone,
+        )  # fmt: skip
+        return client
+
+    async def _use(self, client: Client, closed: asyncio.Event) -> None:
+        version = client.connected_server_version
+        if (version.major, version.minor) < MIN_SERVER:
+            self.refusal = f"NATS server {version} is too old: 2.12 or later is needed"
+            log.error("bus refused", reason=self.refusal)
+            await client.close()
+            await asyncio.sleep(5)
+            return
+        self.refusal = ""
+        self.client = client
+        pump = asyncio.ensure_future(self._pump(client))
+        try:
+            for step in list(self._on_ready):
+                await step(client)
+            self._connected()
+            await closed.wait()
+        finally:
+            pump.cancel()
+            self.client = None
+            await client.close()
+
+    async def _tell_error(self, error: Exception) -> None:
+        if not self.closing:
+            log.debug("bus error", error=repr(error))
+
+    def _connected(self) -> None:
+        self.ready.set()
+        for callback in self._on_connected:
+            callback()
+
+    def _lost(self) -> None:
+        self.ready.clear()
+        self._out.clear()
+        for callback in self._on_lost:
+            callback()
+
+    async def _pump(self, client: Client) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            self._waking = False
+            await self._send_all(client)
+
+    async def _send_all(self, client: Client) -> None:
+        out = self._out
+        while out:
+            subject, body, reply, headers = out.popleft()
+            try:
+                await client.publish(subject, body, reply, headers)
+            except (nats.errors.Error, OSError) as error:
+                log.warning("message not sent", subject=subject, error=repr(error))

@@ -1,0 +1,126 @@
+"""What travels on the bus, and the promise that both buses keep (the NATS one and the twin in memory)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+from marshmallow import Schema
+
+CALLER = "Steelyard-Caller"  # JSON {user, roles, project, request_id}
+DEADLINE = "Steelyard-Deadline-Ms"  # how long the caller still waits when it sends
+CHUNK = "Steelyard-Chunk"  # "3/7": part 3 of 7 of one reply
+MSG_ID = "Nats-Msg-Id"
+ERROR = "Nats-Service-Error"
+ERROR_CODE = "Nats-Service-Error-Code"
+
+CHUNK_BYTES = 512 * 1024
+# The server's default max_payload is 1 MiB and counts the headers.
+MAX_MESSAGE_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """To be published on JetStream; ``msg_id`` lets the server drop a repeat."""
+
+    subject: str
+    body: bytes = field(repr=False)
+    msg_id: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What an endpoint gets. ``deadline``: time.monotonic() after which nobody waits for the answer."""
+
+    subject: str
+    body: dict[str, Any] = field(repr=False)
+    headers: Mapping[str, str]
+    deadline: float
+
+
+Reply = bytes | dict[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One row of a service's table of contents. ``schema`` loads the body before the handler sees it."""
+
+    subject: str
+    handler: Callable[[Request], Reply]
+    schema: type[Schema] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """One JetStream message. ``num_delivered`` > 1: it was given to somebody before, so look first."""
+
+    subject: str
+    data: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    num_delivered: int
+    stream_sequence: int
+
+    @property
+    def body(self) -> dict[str, Any]:
+        decoded: dict[str, Any] = orjson.loads(self.data)
+        return decoded
+
+
+class Bus(Protocol):
+    """Requests, events and steps. Every call may be repeated; raises only ``steelyard_common.errors``."""
+
+    @property
+    def is_connected(self) -> bool: ...
+
+    def request(
+        self, subject: str, body: Mapping[str, Any], *, timeout_s: float, headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        """The reply's bytes, or the other side's error.
+
+        Nobody there or bus away: Unavailable. No answer in time: OutcomeUnknown for a command, Unavailable for a query.
+        """
+        ...
+
+    def publish(self, messages: Sequence[Message], *, timeout_s: float = 5) -> None:
+        """Returns when the stream has them all; else Unavailable (some may have arrived: repeat with the same ids)."""
+        ...
+
+    def serve(self, service: str, endpoints: Sequence[Endpoint], *, workers: int = 16) -> None:
+        """Answer requests, sharing them with the other replicas of ``service``."""
+        ...
+
+    def consume(
+        self,
+        stream: str,
+        durable: str,
+        subjects: Sequence[str],
+        handler: Callable[[Delivery], None],
+        *,
+        workers: int,
+        ack_wait_s: float = 15,
+        max_deliver: int = 20,
+    ) -> None:
+        """One call a message; returning acknowledges, raising gives it again later, at last to the dead letters."""
+        ...
+
+    def consume_batches(
+        self,
+        stream: str,
+        durable: str,
+        subjects: Sequence[str],
+        handler: Callable[[list[Delivery]], None],
+        *,
+        max_batch: int = 100,
+        linger_ms: int = 10,
+        ack_wait_s: float = 15,
+        max_deliver: int = 20,
+    ) -> None:
+        """One thread, many messages a call; a batch that raises is given again one by one."""
+        ...
+
+    def close(self) -> None:
+        """Drain: take nothing new, finish and answer what was taken, then leave."""
+        ...
