@@ -36,7 +36,7 @@ def stream_configs(site: str, replicas: int) -> list[api.StreamConfig]:
 
 
 async def ensure(client: Client, site: str) -> None:
-    """Create what is missing, add this site's subjects to what is there; waits while JetStream itself is still coming up."""
+    """Create what is missing, add this site's subjects; waits while JetStream itself is still coming up."""
     pause = 0.1
     while True:
         try:

@@ -1,0 +1,51 @@
+"""Events as the outside sees them: CloudEvents 1.0, JSON structured mode over the NATS binding (architecture §3)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from ..bus.types import Message
+from . import subjects
+
+CONTENT_TYPE = "application/cloudevents+json"
+
+
+def cloud_event(
+    site: str,
+    service: str,
+    fact: str,
+    subject_id: str,
+    data: Mapping[str, Any],
+    *,
+    cause: Mapping[str, Any] | None = None,
+    now: datetime,
+    event_id: str | None = None,
+) -> Message:
+    """The message for one fact. ``cause``: {user, request_id, origin}, as the extension ``cause`` (a JSON string).
+
+    ``event_id`` for a fact whose repeats must be dropped; else a new one. It is also the message's id.
+    """
+    identity = event_id or str(uuid.uuid4())
+    body: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": identity,
+        "source": f"/steelyard/{site}/{service}",
+        "type": f"org.steelyard.{service}.{fact}",
+        "subject": subject_id,
+        "time": now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+    if cause:
+        body["cause"] = orjson.dumps(cause).decode()  # extensions hold plain values only (CloudEvents §3.1)
+    return Message(
+        subject=subjects.event(site, service, fact, subject_id),
+        body=orjson.dumps(body),
+        msg_id=identity,
+        headers={"Content-Type": CONTENT_TYPE},
+    )
