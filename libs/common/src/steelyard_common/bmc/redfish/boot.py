@@ -96,6 +96,7 @@ def set_mode(connection: RedfishConnection, system_id: str | None, mode: str) ->
 
 def _send(connection: RedfishConnection, system: Any, separate: dict[str, Any], full: dict[str, Any]) -> None:
     address = connection.target.address
+    _forget_empty_uri(system)
     if not _is(system, FULL_BOOT):
         try:
             with translated(address, wrote=True):
@@ -106,6 +107,13 @@ def _send(connection: RedfishConnection, system: Any, separate: dict[str, Any], 
                 raise
     with translated(address, wrote=True):
         system.set_system_boot_options(**full)
+
+
+def _forget_empty_uri(system: Any) -> None:
+    """sushy clears HttpBootUri with null when another device is chosen; BMCs that keep "" there refuse the null."""
+    section = system.json.get("Boot") or {}
+    if not section.get("HttpBootUri"):
+        section.pop("HttpBootUri", None)
 
 
 def _secure_path(connection: RedfishConnection, system: Document) -> str:
