@@ -1,0 +1,3 @@
+"""Fixtures for the tests of every package: see ``steelyard_common.testing.fixtures``."""
+
+pytest_plugins = ["steelyard_common.testing.fixtures"]

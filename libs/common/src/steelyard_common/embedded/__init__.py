@@ -1,0 +1,6 @@
+"""Real servers without an installation: PostgreSQL and nats-server from their wheels, for one machine and for tests."""
+
+from .nats import EmbeddedNats
+from .postgres import EmbeddedPostgres
+
+__all__ = ["EmbeddedNats", "EmbeddedPostgres"]

@@ -1,0 +1,98 @@
+"""Child processes that do not outlive us, and the small things around starting a server."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from ..errors import Unavailable
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """The ordinary user that a server runs as when we are root."""
+
+    uid: int
+    gid: int
+    name: str
+
+
+def spawn(
+    command: Sequence[str], *, log: IO[bytes] | int, env: Mapping[str, str] | None = None, cwd: Path | None = None,
+    user: User | None = None, death_signal: int = signal.SIGTERM,
+) -> subprocess.Popen[bytes]:  # fmt: skip
+    """A child in a session of its own (a Ctrl-C reaches only us) that gets ``death_signal`` if we die (Linux).
+
+    The signal is tied to the *thread* that spawns: call this from one that lives as long as the child should.
+    """
+    parent = os.getpid()
+
+    def before_exec() -> None:
+        if _libc is not None:
+            _libc.prctl(_PR_SET_PDEATHSIG, death_signal)
+            if os.getppid() != parent:  # we died between fork and prctl
+                os._exit(1)
+
+    return subprocess.Popen(
+        list(command), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=cwd,
+        env=dict(env) if env is not None else None, start_new_session=True, preexec_fn=before_exec,
+        user=user.uid if user else None, group=user.gid if user else None, extra_groups=[] if user else None,
+    )  # fmt: skip
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(
+    is_ready: Callable[[], bool], process: subprocess.Popen[bytes], what: str, log: Path, timeout_s: float
+) -> None:
+    """Errors: Unavailable with the log's last lines when the process ends or is not ready in time."""
+    deadline = time.monotonic() + timeout_s
+    while not is_ready():
+        if process.poll() is not None:
+            raise Unavailable(f"{what} ended with status {process.returncode}: {tail(log)}")
+        if time.monotonic() > deadline:
+            raise Unavailable(f"{what} was not ready within {timeout_s:.0f} s: {tail(log)}")
+        time.sleep(0.02)
+
+
+def stop(process: subprocess.Popen[bytes], first: int, timeout_s: float) -> None:
+    """Ask with ``first``; kill the whole process group if that does not help in time."""
+    if process.poll() is None:
+        process.send_signal(first)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout_s)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)  # and what it may have left behind in its group
+    process.wait()
+
+
+def tail(log: Path, lines: int = 5) -> str:
+    try:
+        return " | ".join(log.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return "(no log)"
+
+
+def port_is_open(port: int, host: str = "127.0.0.1") -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((host, port)) == 0

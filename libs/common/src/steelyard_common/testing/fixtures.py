@@ -1,0 +1,118 @@
+"""Pytest fixtures over real servers; every package's tests have them (root ``conftest.py``).
+
+A package whose database has a schema overrides ``migrate_template`` with a session fixture that returns a function
+``(url) -> None``; ``database_url`` is then a fresh clone of a database that was migrated once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from ..bus import MemoryBus, NatsBus, connect
+from ..embedded import EmbeddedNats
+from . import keeper
+from .clock import SetClock
+
+Migrate = Callable[[str], None]
+
+
+@pytest.fixture(scope="session")
+def run_dir(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A folder that all processes of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if hasattr(request.config, "workerinput") else base
+
+
+@pytest.fixture(scope="session")
+def postgres_server(run_dir: Path) -> Iterator[str]:
+    """The URL of the run's PostgreSQL server (database ``steelyard``, which tests leave alone)."""
+    url, hold = keeper.join("postgres", run_dir / "postgres")
+    yield url
+    hold.close()
+
+
+@pytest.fixture(scope="session")
+def nats_server(run_dir: Path) -> Iterator[str]:
+    """The URL of the run's nats-server. Tests share it: take a site of your own (``site``)."""
+    url, hold = keeper.join("nats", run_dir / "nats")
+    yield url
+    hold.close()
+
+
+@pytest.fixture(scope="session")
+def migrate_template() -> Migrate:
+    """Overridden by packages with a schema."""
+    return lambda _url: None
+
+
+@pytest.fixture(scope="session")
+def _template(postgres_server: str, migrate_template: Migrate, run_dir: Path) -> str:
+    origin = f"{migrate_template.__module__}.{migrate_template.__qualname__}"
+    name = f"template_{hashlib.sha256(origin.encode()).hexdigest()[:16]}"
+    with (run_dir / f"{name}.lock").open("w") as lock, psycopg.connect(postgres_server, autocommit=True) as connection:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+        if known is None:
+            draft = f"{name}_new"
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(draft)))
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(draft)))
+            migrate_template(_with_database(postgres_server, draft))
+            rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+            connection.execute(rename.format(sql.Identifier(draft), sql.Identifier(name)))
+    return name
+
+
+@pytest.fixture
+def database_url(postgres_server: str, _template: str) -> Iterator[str]:
+    """A database of this test's own, migrated."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+        connection.execute(create.format(sql.Identifier(name), sql.Identifier(_template)))
+        yield _with_database(postgres_server, name)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def site() -> str:
+    """A site of this test's own: its subjects meet nobody else's."""
+    return f"t{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def own_nats(tmp_path: Path) -> Iterator[EmbeddedNats]:
+    """A nats-server for this test alone, to be stopped and started: with its streams empty."""
+    server = EmbeddedNats(tmp_path / "nats", durable=False)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def nats_bus(own_nats: EmbeddedNats, site: str) -> Iterator[NatsBus]:
+    """A bus on a nats-server of this test's own."""
+    bus = connect(own_nats.url, site, "test", wait_s=10)
+    yield bus
+    bus.close()
+
+
+@pytest.fixture
+def memory_bus() -> MemoryBus:
+    return MemoryBus()
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock()
+
+
+def _with_database(url: str, name: str) -> str:
+    return f"{url.rsplit('/', 1)[0]}/{name}"

@@ -1,0 +1,84 @@
+"""The embedded servers: real, private, safe to stop and start again."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import psycopg
+import pytest
+from steelyard_common.bus import connect
+from steelyard_common.embedded import EmbeddedNats, EmbeddedPostgres
+from steelyard_common.errors import Unavailable
+from steelyard_common.testing import eventually
+
+
+def test_postgres_keeps_its_data_over_a_restart(tmp_path: Path) -> None:
+    first = EmbeddedPostgres(tmp_path / "pg", durable=False)
+    with psycopg.connect(first.start()) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    first.stop()
+
+    second = EmbeddedPostgres(tmp_path / "pg", durable=False)
+    try:
+        with psycopg.connect(second.start()) as connection:
+            assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+            assert connection.execute("SHOW listen_addresses").fetchone() == ("127.0.0.1",)
+    finally:
+        second.stop()
+
+
+def test_postgres_asks_for_the_password(postgres_server: str) -> None:
+    without = postgres_server.replace(postgres_server.split(":")[2].split("@")[0], "wrong")
+
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(without)
+
+
+def test_a_folder_that_nobody_else_may_enter_serves_postgres(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    server = EmbeddedPostgres(closed / "pg", durable=False)
+    try:
+        psycopg.connect(server.start()).close()
+        assert stat.S_IMODE((closed / "pg").stat().st_mode) == 0o700
+        assert stat.S_IMODE((closed / "pg" / "password").stat().st_mode) == 0o600
+    finally:
+        server.stop()
+
+
+def test_postgres_that_cannot_start_says_why(tmp_path: Path) -> None:
+    cluster = tmp_path / "pg" / "cluster"
+    cluster.mkdir(parents=True)
+    (cluster / "PG_VERSION").write_text("9.6\n")
+
+    with pytest.raises(Unavailable, match="PostgreSQL ended with status"):
+        EmbeddedPostgres(tmp_path / "pg").start()
+
+
+def test_a_stopped_server_leaves_no_process(tmp_path: Path) -> None:
+    server = EmbeddedNats(tmp_path / "nats", durable=False)
+    server.start()
+    assert server.process is not None
+    pid = server.process.pid
+
+    server.stop()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_nats_keeps_credentials_out_of_other_users_reach(tmp_path: Path) -> None:
+    server = EmbeddedNats(tmp_path / "nats", durable=False)
+    try:
+        url = server.start()
+        assert stat.S_IMODE((tmp_path / "nats" / "nats.conf").stat().st_mode) == 0o600
+        stranger = connect(url.replace("steelyard:", "stranger:"), "t", "stranger", wait_s=0.5)
+        known = connect(url, "t", "known", wait_s=10)
+        eventually(lambda: known.is_connected)
+        assert not stranger.is_connected
+        stranger.close()
+        known.close()
+    finally:
+        server.stop()
