@@ -28,8 +28,8 @@ from .tls import TlsContexts
 
 Target = RedfishTarget | IpmiTarget
 C = TypeVar("C", bound="_Connection")
-CUT_AFTER_S = 2.0  # a conversation so long past its deadline has its socket shut
-LOOK_EVERY_S = 1.0
+CUT_AFTER_S = 0.25  # a conversation so long past its deadline has its socket shut
+LOOK_EVERY_S = 0.5
 LOGOUTS_AT_ONCE = 32
 
 
