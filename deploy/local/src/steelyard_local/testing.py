@@ -1,0 +1,77 @@
+"""A fresh suite for tests and benchmarks: ``with running_suite("--rack", "4") as suite: suite.url``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+START_TIMEOUT_S = 180.0
+STOP_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningSuite:
+    """``pid``: the supervisor's; all other processes are below it."""
+
+    url: str
+    data: Path
+    pid: int
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running_suite(*options: str, environment: dict[str, str] | None = None) -> Iterator[RunningSuite]:
+    """``steelyard up`` in the foreground with these options, in a folder of its own; stopped and removed afterwards."""
+    data = Path(tempfile.mkdtemp(prefix="steelyard-"))
+    port = free_port()
+    program = [str(Path(sys.executable).parent / "steelyard"), "up", "--listen", f"127.0.0.1:{port}"]
+    log = data.with_suffix(".log")
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            [*program, "--data", str(data), *options],
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **(environment or {})},
+        )
+    suite = RunningSuite(url=f"http://127.0.0.1:{port}", data=data, pid=child.pid)
+    try:
+        _wait_ready(suite, child, log)
+        yield suite
+    finally:
+        child.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(STOP_TIMEOUT_S)
+        child.kill()
+        child.wait()
+        shutil.rmtree(data, ignore_errors=True)
+        log.unlink(missing_ok=True)
+
+
+def _wait_ready(suite: RunningSuite, child: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < end and child.poll() is None:
+        with contextlib.suppress(OSError, urllib.error.URLError, ValueError):
+            with urllib.request.urlopen(f"{suite.url}/v1/drivers", timeout=5) as answer:  # noqa: S310
+                if json.load(answer)["drivers"]:
+                    return
+        time.sleep(0.3)
+    raise RuntimeError(f"the suite did not come up; its log ends with:\n{log.read_text(errors='replace')[-3000:]}")

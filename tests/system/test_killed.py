@@ -1,0 +1,102 @@
+"""Any process may be killed at any time: nothing is lost, nothing is done twice, nothing stays locked."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+from steelyard_local.testing import RunningSuite
+from steelyard_rack.testing import RunningRack
+
+from .operator import Operator
+
+CHANGES_A_NODE = 10
+BACK_WITHIN_S = 30.0
+VICTIMS: dict[str, Callable[[str], bool]] = {
+    "inventory": lambda command: "steelyard_inventory" in command,
+    "power": lambda command: "steelyard_power" in command,
+    "gateway": lambda command: "steelyard_api_gateway" in command,
+    "nats-server": lambda command: "nats-server" in command,
+    "PostgreSQL": lambda command: "postgres" in command and "-D" in command,
+}
+
+
+def _processes(supervisor: int, is_victim: Callable[[str], bool]) -> list[psutil.Process]:
+    found = []
+    for process in psutil.Process(supervisor).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if is_victim(" ".join(process.cmdline())):
+                found.append(process)
+    return found
+
+
+def _kill(supervisor: int, is_victim: Callable[[str], bool]) -> None:
+    victims = _processes(supervisor, is_victim)
+    assert victims, "there is no such process to kill"
+    for process in victims:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _in_stride(operator: Operator, name: str) -> float:
+    """Seconds until a question, a command and its step have gone through every part again."""
+    start = time.monotonic()
+    while True:
+        status, _ = operator.call("PUT", f"/v1/nodes/{name}/states/power", {"target": "power on"})
+        if status == 202:
+            break
+        assert time.monotonic() - start < BACK_WITHIN_S, f"still {status} after {BACK_WITHIN_S:.0f} s"
+        time.sleep(0.2)
+    operator.wait(name, lambda node: not node["target_power_state"], within_s=BACK_WITHIN_S)
+    return time.monotonic() - start
+
+
+@pytest.mark.slow
+def test_power_changes_survive_kill_9_of_every_process_in_turn(
+    suite: RunningSuite, operator: Operator, rack: RunningRack
+) -> None:
+    names = operator.enrol(rack.nodes())
+    witness, *workers = names
+    operator.set_power(witness, "power on")
+    rack.clear_record()
+    finished = threading.Event()
+
+    def alternate(name: str) -> None:
+        for change in range(CHANGES_A_NODE):
+            operator.set_power(name, "power off" if change % 2 else "power on")
+
+    def kill_in_turn() -> dict[str, float]:
+        back: dict[str, float] = {}
+        while not finished.is_set():
+            for victim, is_victim in VICTIMS.items():
+                if finished.wait(1.0):
+                    break
+                _kill(suite.pid, is_victim)
+                back[victim] = max(back.get(victim, 0.0), _in_stride(operator, witness))
+        return back
+
+    with ThreadPoolExecutor(len(workers) + 1) as pool:
+        killer = pool.submit(kill_in_turn)
+        changes = [pool.submit(alternate, name) for name in workers]
+        try:
+            for change in changes:
+                change.result()
+        finally:
+            finished.set()
+        back = killer.result()
+
+    assert set(back) == set(VICTIMS), "every process has been killed at least once"
+    print("seconds until in stride again:", {victim: round(seconds, 1) for victim, seconds in back.items()})
+    asked = {name: sum(rack.power_actions().get(name, {}).values()) for name in workers}
+    assert asked == dict.fromkeys(workers, CHANGES_A_NODE), "each change reached its BMC exactly once"
+    for name in names:
+        node = operator.node(name)
+        assert node["reservation"] is None
+        assert node["last_error"] is None
+        assert not node["maintenance"]
+    assert set(operator.seen) <= {0, 200, 201, 202, 204, 409, 500, 502, 503, 504}
