@@ -70,6 +70,7 @@ def serving(bmc: ReplayBmc) -> Iterator[ReplayBmc]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 65536  # one packet an answer: no waiting for delayed ACKs
 
         def _any(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
@@ -86,8 +87,9 @@ def serving(bmc: ReplayBmc) -> Iterator[ReplayBmc]:
             self.send_header("Content-Length", str(len(raw)))
             self.end_headers()
             self.wfile.write(raw)
+            self.wfile.flush()
 
-        do_GET = do_POST = do_PATCH = do_DELETE = _any  # noqa: N815
+        do_GET = do_POST = do_PATCH = do_DELETE = _any
 
         def log_message(self, *_args: Any) -> None:
             """Quiet."""

@@ -46,7 +46,10 @@ def access_of(rack: RunningRack, **changes: Any) -> NodeAccess:
 
 
 def sessions_opened(rack: RunningRack) -> int:
-    return sum("Sessions" in str(entry["operation"]) and entry["is_write"] for entry in rack.record(MACHINE))
+    return sum(
+        str(entry["operation"]).startswith("POST") and "Sessions" in str(entry["operation"])
+        for entry in rack.record(MACHINE)
+    )
 
 
 class TestRedfishDriver(BmcDriverContract):

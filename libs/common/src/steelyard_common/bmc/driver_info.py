@@ -130,14 +130,14 @@ class _Reader:
     def fault(self, text: str) -> None:
         self.faults.append(text)
 
-    def text(self, key: str, default: str = "") -> str:
+    def text(self, key: str, *, or_number: bool = False) -> str:
         value = self._info.get(key)
         if value is None or value == "":
-            return default
-        if isinstance(value, bool) or not isinstance(value, (str, int)):
-            self.fault(f"{key} must be text")
-            return default
-        return str(value)
+            return ""
+        if isinstance(value, str) or (or_number and isinstance(value, int) and not isinstance(value, bool)):
+            return str(value)
+        self.fault(f"{key} must be text")
+        return ""
 
     def required(self, key: str) -> str:
         value = self.text(key)
@@ -146,7 +146,7 @@ class _Reader:
         return value
 
     def choice(self, key: str, allowed: tuple[str, ...], default: str | None) -> str | None:
-        value = self.text(key)
+        value = self.text(key, or_number=True)
         if not value:
             return default
         matches = [word for word in allowed if word.lower() == value.lower()]
@@ -166,7 +166,7 @@ class _Reader:
         return default if known is None else known
 
     def number(self, key: str, low: int, high: int, default: int) -> int:
-        text = self.text(key)
+        text = self.text(key, or_number=True)
         if not text:
             return default
         if not text.isdigit() or not low <= int(text) <= high:
