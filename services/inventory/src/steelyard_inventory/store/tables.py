@@ -24,6 +24,7 @@ from sqlalchemy import (
     text,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSONB, UUID
+from steelyard_common.db import outbox_table
 
 metadata = MetaData()
 
@@ -231,3 +232,5 @@ workers = Table(
     Column("seen_at", DateTime(timezone=True), nullable=False),
     *_stamps(),
 )
+
+outbox = outbox_table(metadata)

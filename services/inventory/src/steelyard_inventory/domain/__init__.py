@@ -1,0 +1,1 @@
+"""Inventory's rules: pure functions and tables. No I/O, no clock."""

@@ -1,0 +1,166 @@
+"""What a workflow is made of: kind and parameters → its steps (docs/reference/workflows.md is made from KINDS).
+
+A step is asked of a provider by interface and name. ``alone``: it cannot simply be repeated, so it shares no message.
+``retries``: how many retryable failures are forgiven. ``timeout_s``: what the step itself may take; the engine's
+deadline adds QUEUE_ALLOWANCE_S, so that a long queue fails nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from steelyard_common.errors import Conflict, InvalidRequest
+
+from .transitions import UNSTABLE, State
+
+QUEUE_ALLOWANCE_S = 300.0
+HARD_TIMEOUT_S = 60
+SOFT_TIMEOUT_S = 600
+# What a provider may need beyond the time given to the hardware: connecting, signing in, reading back.
+BMC_ALLOWANCE_S = 60.0
+READ_TIMEOUT_S = 120.0
+
+
+class Kind(enum.StrEnum):
+    """What a workflow is for."""
+
+    VERIFY = "verify"
+    POWER = "power"
+    BOOT_MODE = "boot-mode"
+    SECURE_BOOT = "secure-boot"
+    BOOT_DEVICE = "boot-device"
+    MOVE = "move"  # a verb that needs no hardware: it has no steps and ends as it begins
+
+
+class PowerTarget(enum.StrEnum):
+    """The targets of PUT states/power."""
+
+    ON = "power on"
+    OFF = "power off"
+    SOFT_OFF = "soft power off"
+    REBOOT = "rebooting"
+    SOFT_REBOOT = "soft rebooting"
+
+
+SOFT = frozenset({PowerTarget.SOFT_OFF, PowerTarget.SOFT_REBOOT})
+REBOOTS = frozenset({PowerTarget.REBOOT, PowerTarget.SOFT_REBOOT})
+SWITCHES_OFF = frozenset({PowerTarget.OFF, PowerTarget.SOFT_OFF})
+# target → the power state it leads to: what target_power_state shows meanwhile.
+LEADS_TO: dict[PowerTarget, str] = {
+    PowerTarget.ON: "power on",
+    PowerTarget.OFF: "power off",
+    PowerTarget.SOFT_OFF: "power off",
+    PowerTarget.REBOOT: "power on",
+    PowerTarget.SOFT_REBOOT: "power on",
+}
+POWER_STATES = frozenset({"power on", "power off"})
+BOOT_MODES = frozenset({"bios", "uefi"})
+NO_POWER_CHANGE = frozenset({State.CLEANING, State.CLEAN_WAIT})
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSpec:
+    """A step to be: what to ask of which interface, and how patient to be."""
+
+    interface: str
+    name: str
+    args: dict[str, Any] = field(default_factory=dict)
+    timeout_s: float = READ_TIMEOUT_S
+    retries: int = 2
+    alone: bool = False
+
+
+def _verify(_params: Mapping[str, Any]) -> list[StepSpec]:
+    return [StepSpec(interface="power", name="verify"), StepSpec(interface="management", name="observe")]
+
+
+def _power(params: Mapping[str, Any]) -> list[StepSpec]:
+    target = power_target(params["target"])
+    timeout_s = params.get("timeout_s") or (SOFT_TIMEOUT_S if target in SOFT else HARD_TIMEOUT_S)
+    # A reboot, and a soft action that falls back to a hard one, waits twice.
+    waits = 2 if target in REBOOTS else 1
+    return [
+        StepSpec(
+            interface="power",
+            name="set_power",
+            args={"target": str(target), "timeout_s": timeout_s},
+            timeout_s=waits * timeout_s + BMC_ALLOWANCE_S,
+            retries=1,
+            alone=True,
+        )
+    ]
+
+
+def _management(name: str, *arguments: str) -> Callable[[Mapping[str, Any]], list[StepSpec]]:
+    def plan_one(params: Mapping[str, Any]) -> list[StepSpec]:
+        args = {argument: params[argument] for argument in arguments}
+        return [StepSpec(interface="management", name=name, args=args, retries=1)]
+
+    return plan_one
+
+
+KINDS: dict[Kind, Callable[[Mapping[str, Any]], list[StepSpec]]] = {
+    Kind.VERIFY: _verify,
+    Kind.POWER: _power,
+    Kind.BOOT_MODE: _management("set_boot_mode", "target"),
+    Kind.SECURE_BOOT: _management("set_secure_boot", "target"),
+    Kind.BOOT_DEVICE: _management("set_boot_device", "device", "persistent"),
+    Kind.MOVE: lambda _params: [],
+}
+
+
+def plan(kind: Kind, params: Mapping[str, Any]) -> list[StepSpec]:
+    """The steps of a workflow, in order. Errors: InvalidRequest when a parameter makes no sense."""
+    return KINDS[kind](params)
+
+
+def power_target(word: Any) -> PowerTarget:
+    """Errors: InvalidRequest for a word that is no target."""
+    try:
+        return PowerTarget(word)
+    except ValueError:
+        raise InvalidRequest(f'"{word}" is not a power target: one of {", ".join(PowerTarget)} is needed.') from None
+
+
+def check_power(state: State, target: PowerTarget, timeout_s: int | None, *, disable_power_off: bool) -> None:
+    """What api facts §7.1 asks before a power change. Errors: InvalidRequest, Conflict."""
+    if timeout_s is not None and timeout_s < 1:
+        raise InvalidRequest("timeout must be at least 1 second.")
+    if state in NO_POWER_CHANGE:
+        raise InvalidRequest(f'Power can not be changed while the node is in state "{state}".')
+    if disable_power_off and target in SWITCHES_OFF:
+        raise Conflict("This node has disable_power_off set: it can be rebooted, but not powered off.")
+
+
+def check_boot_settings(state: State) -> None:
+    """Errors: Conflict while work is going on."""
+    if state in UNSTABLE:
+        raise Conflict(f'Boot mode and secure boot can not be set while the node is in state "{state}".')
+
+
+def boot_mode(word: Any) -> str:
+    """Errors: InvalidRequest for a word that is no boot mode."""
+    if word not in BOOT_MODES:
+        raise InvalidRequest(f'"{word}" is not a boot mode: bios or uefi is needed.')
+    return str(word)
+
+
+def secure_boot(value: Any) -> bool:
+    """Errors: InvalidRequest for anything but true and false."""
+    if not isinstance(value, bool):
+        raise InvalidRequest("secure boot is either true or false.")
+    return value
+
+
+def idempotency_key(verb: str, target: Any, request_id: str) -> str | None:
+    """One request asks for one thing: its id counts together with what was asked. Empty id: None (never a repeat)."""
+    return f"{verb}:{target}:{request_id}" if request_id else None
+
+
+def purpose(kind: Kind, params: Mapping[str, Any]) -> str:
+    """What the lock says to those who find it."""
+    aim = params.get("target", params.get("device"))
+    return str(kind) if aim is None else f"{kind}: {aim}"

@@ -1,0 +1,1 @@
+"""The entrances of inventory: subject → schema → one call."""

@@ -1,0 +1,1 @@
+"""What can be asked of inventory: one method per command or question."""

@@ -1,0 +1,221 @@
+"""The workflow engine: applies results, and looks at what is due. Level-triggered; every replica runs one, none leads.
+
+``apply`` is for the results, in batches; ``tick`` for what nobody tells us about: time. Both take node rows first,
+decide in ``domain.progress``, and write everything in one transaction, the next messages included. Killed anywhere,
+either nothing of it happened (the result comes again, the workflow is still due) or all of it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from prometheus_client import Counter
+from steelyard_common.contracts.steps import Outcome, ResultMessage
+from steelyard_common.db import Database, Transaction
+from steelyard_common.errors import SteelyardError, Unavailable
+from steelyard_common.telemetry import get_logger
+
+from ..domain import projection
+from ..domain.progress import Move, Run, look, take
+from ..domain.projection import Change
+from ..store import locks
+from ..store import workflows as store
+from ..store.provider_view import NodeRow
+from .outgoing import emit_events, emit_steps
+from .starting import Clock, Starter
+
+log = get_logger(__name__)
+BATCH = 100
+LONGEST_SLEEP_S = 1.0
+SHORTEST_SLEEP_S = 0.02  # for what is due and held by somebody else just now
+CHORES_EVERY_S = 5.0
+POSTPONE_S = 30.0
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+FINISHED = Counter("steelyard_workflows_finished", "Workflows that ended", ["kind", "status"])
+DROPPED = Counter("steelyard_outcomes_dropped", "Outcomes that were not expected (any more)")
+
+
+class Engine:
+    """``wake`` may be called by any thread; ``run`` is the loop of one thread."""
+
+    def __init__(self, database: Database, starter: Starter, clock: Clock) -> None:
+        self._database = database
+        self._starter = starter
+        self._clock = clock
+        self._chores_at = clock()
+        self._condition = threading.Condition()
+        self._wake_at = NEVER  # what was asked since the last look began
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    # ---- results
+
+    def apply(self, results: Sequence[ResultMessage]) -> None:
+        """A batch of answers, in one transaction. What is late, double or unknown is dropped."""
+        by_workflow: dict[str, list[ResultMessage]] = {}
+        for result in results:
+            by_workflow.setdefault(result.workflow, []).append(result)
+
+        def decide(run: Run, now: datetime) -> Move:
+            answers = (each.outcomes for each in by_workflow[run.uuid] if each.fence == run.fence)
+            return _take_all(run, answers, now, self._starter)
+
+        now = self._clock()
+        with self._database.begin() as transaction:
+            loaded = store.load(transaction.connection, by_workflow)
+            dues = self._settle(transaction, loaded, decide, now)
+        DROPPED.inc(sum(len(result.outcomes) for result in results if result.workflow not in _uuids(loaded)))
+        self._wake_for(dues)
+
+    # ---- time
+
+    def tick(self) -> float:
+        """Look at what is due. → seconds until there may be something again"""
+        now = self._clock()
+        if now >= self._chores_at:
+            self._chores(now)
+        try:
+            count = self._look_at_due(now, BATCH)
+        except Unavailable:
+            raise
+        except Exception as error:  # a workflow that cannot be looked at must fail alone
+            log.exception("batch of due workflows failed", error=type(error).__name__)
+            count = self._look_one_by_one(now)
+        if count >= BATCH:
+            return 0.0
+        with self._database.read() as connection:
+            due = store.next_due(connection)
+        wait = LONGEST_SLEEP_S if due is None else (due - self._clock()).total_seconds()
+        return min(max(wait, SHORTEST_SLEEP_S), LONGEST_SLEEP_S)
+
+    def wake(self, due_at: datetime) -> None:
+        """Something will be due then: sleep no longer."""
+        with self._condition:
+            if due_at < self._wake_at:
+                self._wake_at = due_at
+                self._condition.notify()
+
+    def start(self) -> Engine:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+        self._thread.join(10)
+
+    # ---- inside
+
+    def _run(self) -> None:
+        while not self._stopping:
+            with self._condition:
+                self._wake_at = NEVER
+            try:
+                wait = self.tick()
+            except SteelyardError as error:
+                log.warning("engine waits", reason=error.message, detail=error.detail)
+                wait = LONGEST_SLEEP_S
+            except Exception as error:  # without this loop no deadline would ever come
+                log.exception("engine failed", error=type(error).__name__)
+                wait = LONGEST_SLEEP_S
+            self._sleep(wait)
+
+    def _sleep(self, wait_s: float) -> None:
+        with self._condition:
+            self._wake_at = min(self._wake_at, self._clock() + timedelta(seconds=wait_s))
+            while not self._stopping and (left := (self._wake_at - self._clock()).total_seconds()) > 0:
+                self._condition.wait(left)
+
+    def _look_at_due(self, now: datetime, most: int) -> int:
+        with self._database.begin() as transaction:
+            loaded = store.load_due(transaction.connection, now, most)
+            self._settle(transaction, loaded, self._look, now)
+        return len(loaded)
+
+    def _look_one_by_one(self, now: datetime) -> int:
+        """After a batch failed: each in a transaction of its own; what fails is put off."""
+        for _ in range(BATCH):
+            with self._database.begin() as transaction:
+                loaded = store.load_due(transaction.connection, now, 1)
+                if not loaded:
+                    return 0
+                try:
+                    with transaction.connection.begin_nested():
+                        self._settle(transaction, loaded, self._look, now)
+                except Exception as error:  # as above
+                    transaction.messages.clear()
+                    run = loaded[0].run
+                    log.exception("workflow cannot be looked at", workflow=run.uuid, error=type(error).__name__)
+                    store.postpone(transaction.connection, run.uuid, now + timedelta(seconds=POSTPONE_S))
+        return BATCH
+
+    def _look(self, run: Run, now: datetime) -> Move:
+        return look(run, now, self._starter.services)
+
+    def _settle(
+        self,
+        transaction: Transaction,
+        loaded: Iterable[store.Loaded],
+        decide: Callable[[Run, datetime], Move],
+        now: datetime,
+    ) -> list[datetime]:
+        """Decide for each, write all; messages go out with the transaction. → when to look again"""
+        written: list[store.Written] = []
+        for each in loaded:
+            move = decide(each.run, now)
+            if move.run is not each.run:
+                written.append(self._settle_one(transaction, each, move, now))
+        if written:
+            store.save(transaction.connection, written, now)
+        return [each.run.due_at for each in written if each.run.due_at is not None]
+
+    def _settle_one(self, transaction: Transaction, loaded: store.Loaded, move: Move, now: datetime) -> store.Written:
+        run, node = move.run, loaded.node
+        change = projection.learnt(node.view, move.facts, run) if move.facts else Change()
+        if run.finished_at is not None:
+            change += projection.ended(node.view, run, now, self._starter.rules.sync)
+            change += Change(patch={"reservation": None})
+            FINISHED.labels(run.kind, run.status).inc()
+        if move.send:
+            emit_steps(transaction, self._starter.site, run, move.send, _now_known(node, change))
+        emit_events(transaction, self._starter.site, run.node_uuid, change, run.cause, now)
+        if move.dropped:
+            DROPPED.inc(move.dropped)
+        return store.Written(run=run, before=loaded.run, patch=change.patch)
+
+    def _chores(self, now: datetime) -> None:
+        with self._database.begin() as transaction:
+            self._starter.services.replace(store.services(transaction.connection))
+            locks.sweep_leases(transaction.connection, now)
+        self._chores_at = now + timedelta(seconds=CHORES_EVERY_S)
+
+    def _wake_for(self, dues: Sequence[datetime]) -> None:
+        if dues:
+            self.wake(min(dues))
+
+
+def _take_all(run: Run, answers: Iterable[Sequence[Outcome]], now: datetime, starter: Starter) -> Move:
+    """Several answers for one workflow in one batch. At most one of them can be the one that is waited for:
+    whatever is dispatched by the first has a new attempt, which nobody can have answered yet."""
+    dropped = 0
+    for outcomes in answers:
+        move = take(run, outcomes, now, starter.services)
+        if move.run is not run:
+            return move
+        dropped += move.dropped
+    DROPPED.inc(dropped)
+    return Move(run=run)
+
+
+def _now_known(node: NodeRow, change: Change) -> dict[str, Any]:
+    """The provider's view of the node, with what this very batch learnt."""
+    return node.provider | {name: value for name, value in change.patch.items() if name in node.provider}
+
+
+def _uuids(loaded: Iterable[store.Loaded]) -> set[str]:
+    return {each.run.uuid for each in loaded}
