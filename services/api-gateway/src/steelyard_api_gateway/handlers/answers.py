@@ -1,0 +1,111 @@
+"""Answers and errors as HTTP, in the two shapes that clients know (facts §2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from flask import Response
+from steelyard_common.errors import (
+    InternalError,
+    InvalidRequest,
+    SteelyardError,
+    Unauthenticated,
+    Unavailable,
+    Unsupported,
+)
+from steelyard_common.telemetry import get_logger
+from werkzeug.exceptions import HTTPException
+
+from ..domain.identifiers import BadIdentifier
+from ..domain.versions import VersionRefused
+
+log = get_logger(__name__)
+JSON = "application/json"
+RETRY_AFTER_S = 2
+REALM = 'Basic realm="Steelyard"'
+TITLES = {
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    406: "Not Acceptable", 409: "Conflict", 413: "Request Entity Too Large", 500: "Internal Server Error",
+    502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout",
+}  # fmt: skip
+# Errors that routing finds; everything else has the fault shape.
+_ABORTS = (BadIdentifier, VersionRefused)
+
+
+class BodyRefused(InvalidRequest):
+    """The body is too deep or too large (answered bare, without `error_message`)."""
+
+
+class BodyTooLarge(BodyRefused):
+    """Request body is too large."""
+
+    http_status = 413
+
+
+def document(body: bytes, status: int = 200, location: str | None = None) -> Response:
+    """A finished JSON document."""
+    response = Response(body, status, mimetype=JSON)
+    if location is not None:
+        response.headers["Location"] = location
+    return response
+
+
+def empty(status: int, location: str | None = None) -> Response:
+    """204, or 202 without a result: no body and no Content-Type."""
+    response = Response(b"", status)
+    del response.headers["Content-Type"]
+    if location is not None:
+        response.headers["Location"] = location
+    return response
+
+
+def fault_body(status: int, message: str) -> bytes:
+    """The shape of what handlers find wrong."""
+    code = "Client" if status < 500 else "Server"
+    return _wrapped({"faultcode": code, "faultstring": message, "debuginfo": None})
+
+
+def abort_body(status: int, description: str = "") -> bytes:
+    """The shape of what routing finds wrong."""
+    return _wrapped({"code": status, "title": TITLES.get(status, "Error"), "description": description})
+
+
+def _wrapped(inner: dict[str, Any]) -> bytes:
+    return orjson.dumps({"error_message": orjson.dumps(inner).decode()})
+
+
+def error_parts(error: SteelyardError) -> tuple[int, bytes, dict[str, str]]:
+    """Status, body and headers of an error."""
+    status = 400 if isinstance(error, Unsupported) else error.http_status
+    if isinstance(error, BodyRefused):
+        return status, orjson.dumps({"faultcode": "Client", "faultstring": error.message}), {}
+    if isinstance(error, _ABORTS):
+        return status, abort_body(status, error.message), {}
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = REALM
+    return status, fault_body(status, error.message), headers
+
+
+def steelyard_error(error: SteelyardError) -> Response:
+    status, body, headers = error_parts(error)
+    if status >= 500 or error.detail:
+        log.warning("request failed", code=error.code, status=status, message=error.message, detail=error.detail)
+    response = document(body, status)
+    response.headers.update(headers)
+    return response
+
+
+def http_error(error: HTTPException) -> Response:
+    """What Flask's routing refuses (404, 405), and a bug (500), which Flask has logged."""
+    status = error.code or 500
+    if status >= 500:
+        return steelyard_error(InternalError())
+    response = document(abort_body(status), status)
+    for name, value in error.get_headers():
+        if name == "Allow":
+            response.headers["Allow"] = value
+    return response

@@ -1,0 +1,162 @@
+"""What every request meets first, before Flask: version, sign-in, size, the root documents, common headers (facts §1).
+
+It stands in front as WSGI because it rewrites the path (`/v1` may be left out, a slash may trail, `.json` may be
+cut) and because the root documents, which every client asks for, need nothing that Flask does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from uuid import uuid4
+
+from steelyard_common.errors import InvalidRequest, SteelyardError
+
+from ..domain import versions
+from ..domain.versions import MAX_HEADER, MAX_VERSION, MIN_HEADER, MIN_VERSION
+from ..service.call import Call, Caller
+from ..service.identity import SignIn
+from ..service.root import Root
+from .answers import JSON, TITLES, BodyTooLarge, abort_body, error_parts
+from .routes import CALL, MAX_BODY_BYTES, MAX_PROVISION_BYTES
+
+Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
+StartResponse = Callable[..., Any]
+WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+JSON_SUFFIX_UNTIL = 91
+METHODS = "GET, PUT, POST, DELETE, PATCH"
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
+_REQUEST_ID = re.compile(r"req-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_LINES = {200: "200 OK"} | {status: f"{status} {title}" for status, title in TITLES.items()}
+_RANGE = [(MIN_HEADER, MIN_VERSION), (MAX_HEADER, MAX_VERSION)]
+_CORS_EXPOSED = ", ".join((versions.HEADER, MIN_HEADER, MAX_HEADER))
+_CORS_ALLOWED = f"{versions.HEADER}, OpenStack-API-Version, Content-Type, Authorization, X-Auth-Token"
+
+
+class Front:
+    """The outermost WSGI application of the API."""
+
+    def __init__(
+        self, app: WsgiApp, sign_in: SignIn, *, public_url: str = "", cors_origins: tuple[str, ...] = ()
+    ) -> None:
+        self._app = app
+        self._sign_in = sign_in
+        self._public_url = public_url
+        self._origins = frozenset(cors_origins)
+        self._root = Root()
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        request_id = f"req-{uuid4()}"
+        common: Headers = [("Openstack-Request-Id", request_id), ("X-Openstack-Request-Id", request_id)]
+        if (origin := environ.get("HTTP_ORIGIN")) in self._origins and origin is not None:
+            common += [("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", _CORS_EXPOSED)]
+            common.append(("Vary", "Origin"))
+        try:
+            return self._admit(environ, start_response, path, common)
+        except SteelyardError as error:
+            status, body, headers = error_parts(error)
+            return _send(start_response, status, body, common + list(headers.items()))
+
+    def _admit(self, environ: Environ, start_response: StartResponse, path: str, common: Headers) -> Iterable[bytes]:
+        """Errors: those of the version, the size and the sign-in; ``common`` grows by the version headers."""
+        method = environ["REQUEST_METHOD"]
+        if method == "OPTIONS":
+            return _options(start_response, common)
+        common += _RANGE
+        minor = versions.negotiate(
+            environ.get("HTTP_OPENSTACK_API_VERSION"), environ.get("HTTP_X_OPENSTACK_IRONIC_API_VERSION")
+        )
+        common.append((versions.HEADER, f"1.{minor}"))
+        _check_size(environ, path)
+        path, dropped_json = _below_v1(path, minor)
+        if path in ("", "/"):
+            return self._answer_root(environ, start_response, method, minor, path, common)
+        if method == "HEAD":
+            return _send(start_response, 405, b"", [*common, ("Allow", "GET")])
+        caller = self._sign_in.identify(environ.get("HTTP_AUTHORIZATION"))
+        environ["PATH_INFO"] = path
+        environ[CALL] = self._call(environ, minor, common[0][1], caller, dropped_json)
+        return self._app(environ, _with_headers(start_response, common))
+
+    def _call(self, environ: Environ, minor: int, request_id: str, caller: Caller, dropped_json: bool) -> Call:
+        sent_id = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
+        return Call(
+            minor=minor,
+            base_url=self._base_url(environ),
+            request_id=request_id,
+            caller=caller,
+            global_request_id=sent_id if _REQUEST_ID.fullmatch(sent_id) else None,
+            dropped_json=dropped_json,
+        )
+
+    def _answer_root(
+        self, environ: Environ, start_response: StartResponse, method: str, minor: int, path: str, common: Headers
+    ) -> Iterable[bytes]:
+        if method not in ("GET", "HEAD"):
+            return _send(start_response, 405, abort_body(405), [*common, ("Allow", "GET, HEAD")])
+        base_url = self._base_url(environ)
+        body = self._root.v1(base_url, minor) if path else self._root.versions(base_url)
+        return _send(start_response, 200, body, common, without_body=method == "HEAD")
+
+    def _base_url(self, environ: Mapping[str, Any]) -> str:
+        """Errors: InvalidRequest for a Host header that is none: it would end up in links."""
+        if self._public_url:
+            return self._public_url
+        host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+        if not _HOST.fullmatch(host):
+            raise InvalidRequest("The Host header is malformed")
+        return f"{environ['wsgi.url_scheme']}://{host}"
+
+
+def _below_v1(path: str, minor: int) -> tuple[str, bool]:
+    """The path below `/v1`, and whether a `.json` was cut: `` for `/`, `/` for `/v1`, else `/nodes/…`."""
+    dropped = minor < JSON_SUFFIX_UNTIL and path.endswith(".json")
+    if dropped:
+        path = path[: -len(".json")]
+    if path.endswith("/"):
+        path = path[:-1]
+    if path == "/v1":
+        return "/", dropped
+    if path.startswith("/v1/"):
+        return path[3:], dropped
+    return path, dropped
+
+
+def _check_size(environ: Environ, path: str) -> None:
+    length = environ.get("CONTENT_LENGTH")
+    if not length:
+        return
+    if not length.isdecimal():
+        raise InvalidRequest("The Content-Length header is malformed")
+    limit = MAX_PROVISION_BYTES if path.rstrip("/").endswith("/states/provision") else MAX_BODY_BYTES
+    if int(length) > limit:
+        raise BodyTooLarge()
+
+
+def _options(start_response: StartResponse, common: Headers) -> Iterable[bytes]:
+    """Preflight. Without STEELYARD_CORS_ORIGINS no origin is allowed, so browsers stay out."""
+    allowed = [("Access-Control-Allow-Methods", METHODS), ("Access-Control-Allow-Headers", _CORS_ALLOWED)]
+    start_response("200 OK", [("Content-Length", "0"), ("Allow", METHODS), *allowed, *common])
+    return [b""]
+
+
+def _with_headers(start_response: StartResponse, common: Headers) -> StartResponse:
+    def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
+        headers.extend(common)
+        return start_response(status, headers, exc_info)
+
+    return start
+
+
+def _send(
+    start_response: StartResponse, status: int, body: bytes, headers: Headers, *, without_body: bool = False
+) -> Iterable[bytes]:
+    start_response(
+        _LINES.get(status, f"{status} Error"),
+        [("Content-Type", JSON), ("Content-Length", str(len(body))), *headers],
+    )
+    return [b""] if without_body else [body]

@@ -1,0 +1,122 @@
+"""Puts the gateway's real parts together: settings, bus, services, blueprints. The only place that knows them all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from flask import Flask
+from steelyard_common import runner
+from steelyard_common.bus import Bus, connect
+from steelyard_common.errors import SteelyardError
+from steelyard_common.health import Parts
+from steelyard_common.http import Wsgi
+from steelyard_common.settings import read
+from werkzeug.exceptions import HTTPException
+
+from .drivers.over_bus import OverBus
+from .handlers import answers, conductors, drivers, node_management, node_states, nodes, ports
+from .handlers.front import Front
+from .handlers.routes import Refusal, Route, Services, blueprint
+from .service.identity import HttpBasic, NoSignIn, SignIn
+from .service.management import Management
+from .service.nodes import Nodes
+from .service.ports import Ports
+from .service.states import States
+from .service.workers import Workers
+from .settings import HTTP_BASIC, Settings
+
+NAME = "api-gateway"
+# Blueprint → its routes and refusals: the API's table of contents.
+TABLES: dict[str, tuple[Sequence[Route], Sequence[Refusal]]] = {
+    "nodes": (nodes.ROUTES, nodes.REFUSALS),
+    "node_states": (node_states.ROUTES, ()),
+    "node_management": (node_management.ROUTES, ()),
+    "ports": (ports.ROUTES, ports.REFUSALS),
+    "drivers": (drivers.ROUTES, ()),
+    "conductors": (conductors.ROUTES, ()),
+}
+
+
+class Running(Parts):
+    """The gateway while it runs: its bus."""
+
+    def __init__(self, bus: Bus) -> None:
+        super().__init__()
+        self.bus = bus
+        self.add("bus", stop=bus.close, check=lambda: bus.is_connected)
+
+
+def create_app(settings: Settings, bus: Bus) -> Flask:
+    """The API. Errors: InvalidRequest when settings, htpasswd file or sealing keys are wrong."""
+    settings.check()
+    app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False
+    services = make_services(settings, bus)
+    for name, (routes, refusals) in TABLES.items():
+        app.register_blueprint(blueprint(name, routes, refusals, services))
+    app.register_error_handler(SteelyardError, answers.steelyard_error)
+    app.register_error_handler(HTTPException, answers.http_error)
+    app.wsgi_app = Front(  # type: ignore[method-assign]
+        app.wsgi_app, make_sign_in(settings), public_url=settings.public_url, cors_origins=settings.cors_origins
+    )
+    return app
+
+
+def make_services(settings: Settings, bus: Bus) -> Services:
+    sealer = settings.sealer()
+    inventory = OverBus(
+        bus,
+        settings.site,
+        "inventory",
+        query_timeout_s=settings.query_timeout_s,
+        command_timeout_s=settings.command_timeout_s,
+    )
+    power = OverBus(
+        bus,
+        settings.site,
+        "power",
+        query_timeout_s=settings.device_timeout_s,
+        command_timeout_s=settings.device_timeout_s,
+    )
+    return Services(
+        nodes=Nodes(inventory, sealer),
+        ports=Ports(inventory, sealer),
+        states=States(inventory, sealer),
+        management=Management(power),
+        workers=Workers(inventory),
+    )
+
+
+def make_sign_in(settings: Settings) -> SignIn:
+    return HttpBasic(settings.htpasswd_path()) if settings.auth == HTTP_BASIC else NoSignIn()
+
+
+def start(settings: Settings) -> Running:
+    return Running(connect(settings.nats_url, settings.site, NAME))
+
+
+def make_app(settings: Settings, running: Running) -> Wsgi:
+    return create_app(settings, running.bus)
+
+
+SPEC = runner.ServiceSpec(name=NAME, settings=Settings, start=start, make_app=make_app)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """``serve`` by default; ``routes`` prints the reference page of the routes. → exit status"""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words == ["routes"]:
+        from .handlers.reference import routes_page
+
+        sys.stdout.write(routes_page(TABLES))
+        return 0
+    try:
+        settings = read(Settings)
+        settings.check()
+        make_sign_in(settings)
+        settings.sealer()
+    except SteelyardError as error:
+        sys.stderr.write(f"steelyard-{NAME}: {error.message}\n")
+        return 2
+    return runner.main(SPEC, words)

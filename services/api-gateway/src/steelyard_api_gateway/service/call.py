@@ -1,0 +1,48 @@
+"""Who asks, in which version, and how answers link back: what every method of this room gets first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from steelyard_common.bus import CALLER
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """An identity that was checked. ``roles`` as in Ironic's policy; ``project`` is None for a system scope."""
+
+    user: str | None
+    roles: tuple[str, ...] = ("admin",)
+    project: str | None = None
+
+
+OPERATOR = Caller(user=None)  # sign-in `none`: whoever reaches the loopback address
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One request. ``base_url`` has no trailing slash; ``dropped_json``: a `.json` suffix was cut off the path."""
+
+    minor: int
+    base_url: str
+    request_id: str
+    caller: Caller = OPERATOR
+    global_request_id: str | None = None
+    dropped_json: bool = False
+
+    def api(self) -> dict[str, Any]:
+        """What inventory needs to render an answer."""
+        return {"minor": self.minor, "base_url": self.base_url}
+
+    def headers(self) -> dict[str, str]:
+        who = {
+            "user": self.caller.user,
+            "roles": self.caller.roles,
+            "project": self.caller.project,
+            "request_id": self.request_id,
+        }
+        if self.global_request_id:
+            who["global_request_id"] = self.global_request_id
+        return {CALLER: orjson.dumps(who).decode()}

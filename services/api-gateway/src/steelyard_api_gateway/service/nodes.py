@@ -1,0 +1,152 @@
+"""Nodes: records, maintenance, traits, validation. Guards and references are inventory's (contracts page)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from steelyard_common.contracts.api import NODE_FIELDS
+from steelyard_common.errors import InvalidRequest, NotFound
+from steelyard_common.secrets import Sealer
+
+from ..domain import identifiers, listings, patches, traits, values
+from ..domain.listings import NODES, Query
+from ..domain.versions import too_new
+from ..drivers import Upstream
+from . import schemas
+from .arguments import optional, read_arguments
+from .call import Call
+from .sealing import seal_document, seal_operation
+
+RESET_INTERFACES_SINCE = 45
+TRAITS = {"traits": traits.check_list}
+REASON = {"reason": optional(values.text)}
+
+
+def either_spelling(call: Call, ident: str, ask: Callable[[str], bytes]) -> bytes:
+    """Below V91 a cut `.json` may still be part of the name: it is tried second (facts §1)."""
+    if not call.dropped_json:
+        return ask(ident)
+    try:
+        return ask(ident)
+    except NotFound:
+        return ask(f"{ident}.json")
+
+
+def within_version(document: dict[str, Any], since: Callable[[str], int], minor: int) -> dict[str, Any]:
+    """Null means the default, so it is left out; anything else must not be newer than the request (facts §4).
+
+    Errors: NotAcceptable.
+    """
+    kept = {}
+    for name, value in document.items():
+        if value is None:
+            continue
+        if since(name) > minor:
+            if value == "":
+                continue
+            raise too_new(f"the field {name}", since(name))
+        kept[name] = value
+    return kept
+
+
+class Nodes:
+    """Questions and commands on `/v1/nodes`. Idents come as in the path."""
+
+    def __init__(self, inventory: Upstream, sealer: Sealer) -> None:
+        self._inventory = inventory
+        self._sealer = sealer
+
+    def list_nodes(self, call: Call, query: Query, *, all_fields: bool) -> bytes:
+        body = listings.parse_list(NODES, query, call.minor, all_fields=all_fields)
+        body["api"] = call.api()
+        body["resource_url"] = "nodes/detail" if all_fields else "nodes"
+        return self._inventory.query("nodes", body, call.headers())
+
+    def show(self, call: Call, ident: str, query: Query) -> bytes:
+        listings.refuse_unknown(query, frozenset({"fields"}))
+        body = {"api": call.api(), "fields": listings.parse_fields(NODES, query, call.minor)}
+        return either_spelling(call, ident, lambda each: self._query("node", call, each, body))
+
+    def create(self, call: Call, body: Any) -> tuple[str, bytes]:
+        """The new node's UUID, made here if the caller gave none, and its document."""
+        loaded = schemas.load(schemas.NODE, "node", body)
+        identifiers.check_node_name(loaded.get("name"), call.minor)
+        node = within_version(loaded, lambda name: NODE_FIELDS[name].since, call.minor)
+        node = seal_document(node, self._sealer)
+        uuid: str = node.setdefault("uuid", str(uuid4()))
+        return uuid, self._inventory.command("create-node", {"api": call.api(), "node": node}, call.headers())
+
+    def update(self, call: Call, ident: str, patch: Any, query: Query) -> bytes:
+        listings.refuse_unknown(query, frozenset({"reset_interfaces"}))
+        operations = patches.parse(patch, NODE_FIELDS, call.minor, mandatory="driver")
+        reset = self._resets_interfaces(call, operations, query)
+        sealed = [seal_operation(self._typed(operation, call), self._sealer) for operation in operations]
+        body = {"api": call.api(), "patch": sealed, "reset_interfaces": reset}
+        return either_spelling(call, ident, lambda each: self._command("update-node", call, each, body))
+
+    def delete(self, call: Call, ident: str) -> None:
+        body = {"api": call.api()}
+        either_spelling(call, ident, lambda each: self._command("delete-node", call, each, body))
+
+    def validate(self, call: Call, ident: str) -> bytes:
+        return self._query("validate-node", call, ident, {"api": call.api()})
+
+    def set_maintenance(self, call: Call, ident: str, body: Any) -> None:
+        given = read_arguments(body, REASON)
+        change = {"api": call.api(), "on": True, "reason": given.get("reason")}
+        self._command("set-maintenance", call, ident, change)
+
+    def clear_maintenance(self, call: Call, ident: str) -> None:
+        self._command("set-maintenance", call, ident, {"api": call.api(), "on": False, "reason": None})
+
+    def show_traits(self, call: Call, ident: str) -> bytes:
+        return self._query("traits", call, ident, {"api": call.api()})
+
+    def replace_traits(self, call: Call, ident: str, body: Any) -> None:
+        given = read_arguments(body, TRAITS, required="traits")
+        self._set_traits(call, ident, "replace", given["traits"])
+
+    def add_trait(self, call: Call, ident: str, trait: str, body: Any) -> None:
+        if body not in (None, {}):
+            raise InvalidRequest("adding a single trait takes no body; to set all traits, PUT them to /traits")
+        self._set_traits(call, ident, "add", [traits.check_one("trait", trait)])
+
+    def remove_trait(self, call: Call, ident: str, trait: str) -> None:
+        self._set_traits(call, ident, "remove", [values.text("trait", trait)])
+
+    def clear_traits(self, call: Call, ident: str) -> None:
+        self._set_traits(call, ident, "clear", [])
+
+    def _set_traits(self, call: Call, ident: str, mode: str, names: list[str]) -> None:
+        self._command("set-traits", call, ident, {"api": call.api(), "mode": mode, "traits": names})
+
+    def _query(self, verb: str, call: Call, ident: str, body: dict[str, Any]) -> bytes:
+        given = identifiers.from_path("node", ident, call.minor)
+        return self._inventory.query(verb, body | {"ident": given}, call.headers())
+
+    def _command(self, verb: str, call: Call, ident: str, body: dict[str, Any]) -> bytes:
+        given = identifiers.from_path("node", ident, call.minor)
+        return self._inventory.command(verb, body | {"ident": given}, call.headers())
+
+    @staticmethod
+    def _typed(operation: patches.Operation, call: Call) -> patches.Operation:
+        """The operation with the value of a root field in its one form."""
+        if not operation.sets_root:
+            return operation
+        if operation.root == "name":
+            identifiers.check_node_name(operation.value, call.minor)
+        value = schemas.load_value(schemas.NODE, "patch", operation.root, operation.value)
+        return operation.with_value(value)
+
+    @staticmethod
+    def _resets_interfaces(call: Call, operations: list[patches.Operation], query: Query) -> bool:
+        if "reset_interfaces" not in query:
+            return False
+        if call.minor < RESET_INTERFACES_SINCE:
+            raise too_new("the query parameter reset_interfaces", RESET_INTERFACES_SINCE)
+        reset = values.boolean("reset_interfaces", listings.single("reset_interfaces", query))
+        if reset and not any(operation.path == "/driver" for operation in operations):
+            raise InvalidRequest("The reset_interfaces parameter can only be used when changing the node's driver.")
+        return reset

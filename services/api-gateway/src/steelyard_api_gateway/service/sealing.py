@@ -1,0 +1,52 @@
+"""Secrets leave the gateway sealed: in bodies, in patch values, and where the patch's path names the secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steelyard_common.errors import InvalidRequest
+from steelyard_common.secrets import MASK, PREFIX, SECRET_NAME, Sealer
+
+from ..domain.patches import Operation
+
+SEALED_FIELDS = frozenset({"driver_info", "instance_info"})
+
+
+def seal_document(document: dict[str, Any], sealer: Sealer) -> dict[str, Any]:
+    """A resource's body with the secrets of SEALED_FIELDS sealed. Errors: InvalidRequest (a value like a token)."""
+    sealed = {name: seal(document[name], sealer) for name in SEALED_FIELDS & document.keys()}
+    return document | sealed
+
+
+def seal_operation(operation: Operation, sealer: Sealer) -> dict[str, Any]:
+    """The operation as it goes on the bus. Errors: InvalidRequest (a value like a token)."""
+    body = operation.to_dict()
+    if operation.root in SEALED_FIELDS and "value" in body:
+        names_secret = any(SECRET_NAME.search(name) for name in operation.segments[1:])
+        body["value"] = seal(operation.value, sealer, under_secret=names_secret)
+    return body
+
+
+def seal(value: Any, sealer: Sealer, *, under_secret: bool = False) -> Any:
+    """``value`` with every text and number sealed that stands anywhere below a secret's name.
+
+    Booleans, null, the empty text and the mask (it means: keep) stay. Errors: InvalidRequest.
+    """
+    if isinstance(value, dict):
+        return {
+            name: seal(item, sealer, under_secret=under_secret or SECRET_NAME.search(name) is not None)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [seal(item, sealer, under_secret=under_secret) for item in value]
+    if under_secret:
+        return _seal_one(value, sealer)
+    if isinstance(value, str) and value.startswith(PREFIX):
+        raise InvalidRequest(f"A value must not begin with {PREFIX!r}: that marks what this service has sealed itself")
+    return value
+
+
+def _seal_one(value: Any, sealer: Sealer) -> Any:
+    if value is None or isinstance(value, bool) or value in ("", MASK):
+        return value
+    return sealer.seal(value if isinstance(value, str) else str(value))

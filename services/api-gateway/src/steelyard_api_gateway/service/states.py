@@ -1,0 +1,66 @@
+"""States of a node and the verbs that change them (facts §7.1). What is legal in which state is inventory's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steelyard_common.errors import InvalidRequest
+from steelyard_common.secrets import Sealer
+
+from ..domain import identifiers, values, verbs
+from ..drivers import Upstream
+from .arguments import as_is, optional, read_arguments
+from .call import Call
+from .sealing import seal
+
+BOOT_MODES = ("bios", "uefi")
+_POWER = {"target": optional(values.text), "timeout": optional(values.whole_number)}
+_PROVISION = {"target": optional(values.text)} | dict.fromkeys(verbs.PARAMETERS, as_is)
+_BOOT_MODE = {"target": optional(values.text)}
+_SECURE_BOOT = {"target": optional(values.boolean)}
+
+
+class States:
+    """Questions and commands on `/v1/nodes/{n}/states`."""
+
+    def __init__(self, inventory: Upstream, sealer: Sealer) -> None:
+        self._inventory = inventory
+        self._sealer = sealer
+
+    def show(self, call: Call, ident: str) -> bytes:
+        body = {"api": call.api(), "ident": identifiers.from_path("node", ident, call.minor)}
+        return self._inventory.query("node-states", body, call.headers())
+
+    def set_power(self, call: Call, ident: str, body: Any) -> None:
+        given = read_arguments(body, _POWER, required="target")
+        verbs.check_power(str(given["target"]), given.get("timeout"), call.minor)
+        self._change("set-power", call, ident, target=given["target"], timeout_s=given.get("timeout"))
+
+    def set_provision(self, call: Call, ident: str, body: Any) -> None:
+        given = read_arguments(body, _PROVISION, required="target")
+        parameters = {name: value for name, value in given.items() if name != "target" and value is not None}
+        verbs.check_provision(str(given["target"]), parameters, call.minor)
+        if "disable_ramdisk" in parameters:
+            parameters["disable_ramdisk"] = values.boolean("disable_ramdisk", parameters["disable_ramdisk"])
+        self._change("set-provision", call, ident, target=given["target"], **seal(parameters, self._sealer))
+
+    def set_boot_mode(self, call: Call, ident: str, body: Any) -> None:
+        target = read_arguments(body, _BOOT_MODE, required="target")["target"]
+        if target not in BOOT_MODES:
+            raise InvalidRequest(
+                f"Invalid boot mode {values.plain(target)} requested for node. Allowed boot modes are:"
+                f" {', '.join(BOOT_MODES)}"
+            )
+        self._change("set-boot-mode", call, ident, target=target)
+
+    def set_secure_boot(self, call: Call, ident: str, body: Any) -> None:
+        target = read_arguments(body, _SECURE_BOOT, required="target")["target"]
+        if target is None:
+            raise InvalidRequest(
+                "Invalid secure_boot None requested for node. Allowed secure_boot states are: True, False"
+            )
+        self._change("set-secure-boot", call, ident, target=target)
+
+    def _change(self, verb: str, call: Call, ident: str, **change: Any) -> None:
+        given = identifiers.from_path("node", ident, call.minor)
+        self._inventory.command(verb, {"api": call.api(), "ident": given, **change}, call.headers())
