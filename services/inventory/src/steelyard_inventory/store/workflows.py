@@ -84,7 +84,8 @@ _LOCK_BY_WORKFLOW = text(
 )
 _LOCK_DUE = text(
     f"SELECT w.uuid::text AS workflow, {COLUMNS} FROM workflows w JOIN nodes n ON n.uuid = w.node_uuid "  # noqa: S608
-    "WHERE w.finished_at IS NULL AND w.due_at <= :now ORDER BY w.due_at LIMIT :most FOR NO KEY UPDATE OF n SKIP LOCKED"
+    "WHERE w.finished_at IS NULL AND w.due_at <= :now AND w.kind = ANY(:kinds) "
+    "ORDER BY w.due_at LIMIT :most FOR NO KEY UPDATE OF n SKIP LOCKED"
 )
 _READ = text(
     "SELECT w.uuid::text, w.node_uuid::text, w.kind, w.status, w.fence, w.params, w.cause, w.error, w.created_at, "
@@ -101,12 +102,13 @@ _REPEATS = text(
     "ON w.node_uuid = d.node_uuid AND w.idempotency_id = d.key"
 )
 _ACTIVE = text("SELECT uuid::text FROM workflows WHERE node_uuid = :node_uuid AND finished_at IS NULL")
-_NEXT_DUE = text("SELECT min(due_at) FROM workflows WHERE finished_at IS NULL")
+_NEXT_DUE = text("SELECT min(due_at) FROM workflows WHERE finished_at IS NULL AND kind = ANY(:kinds)")
 _SERVICES = text(
     "SELECT interface, min(service) AS service FROM workers, jsonb_object_keys(provides) AS interface WHERE online "
     "GROUP BY interface HAVING count(DISTINCT service) = 1"
 )
 _POSTPONE = text("UPDATE workflows SET due_at = :due_at WHERE uuid = :uuid AND finished_at IS NULL")
+_KNOWN = [str(kind) for kind in Kind]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,12 +170,16 @@ def load(connection: Connection, uuids: Collection[str]) -> list[Loaded]:
 
 
 def load_due(connection: Connection, now: datetime, most: int) -> list[Loaded]:
-    """The workflows that are due longest, but for those whose node somebody else is busy with."""
-    return _read(connection, connection.execute(_LOCK_DUE, {"now": now, "most": most}).mappings().all())
+    """The workflows that are due longest, but for those whose node somebody else is busy with.
+
+    Kinds that this release does not know are left to a newer replica.
+    """
+    values = {"now": now, "most": most, "kinds": _KNOWN}
+    return _read(connection, connection.execute(_LOCK_DUE, values).mappings().all())
 
 
 def next_due(connection: Connection) -> datetime | None:
-    found: datetime | None = connection.execute(_NEXT_DUE).scalar()
+    found: datetime | None = connection.execute(_NEXT_DUE, {"kinds": _KNOWN}).scalar()
     return found
 
 
