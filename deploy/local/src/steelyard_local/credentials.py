@@ -1,0 +1,53 @@
+"""Credentials that nobody has to think of: made once, kept in the data folder, mode 0600."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict, dataclass, field
+
+import bcrypt
+from steelyard_common.secrets import Sealer
+
+from .layout import Layout, write_secret
+
+ADMIN = "admin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """One password for each door."""
+
+    postgres: str = field(repr=False)
+    nats: str = field(repr=False)
+    admin: str = field(repr=False)
+
+
+def keep(layout: Layout) -> Credentials:
+    """The folder's credentials; what is missing is made."""
+    if not layout.credentials.exists():
+        made = Credentials(**{name: secrets.token_urlsafe(24) for name in Credentials.__dataclass_fields__})
+        write_secret(layout.credentials, json.dumps(asdict(made), indent=2))
+    known = Credentials(**json.loads(layout.credentials.read_text()))
+    if not layout.seal_keys.exists():
+        write_secret(layout.seal_keys, Sealer.new_key() + "\n")
+    if not layout.htpasswd.exists():
+        hashed = bcrypt.hashpw(known.admin.encode(), bcrypt.gensalt(rounds=10)).decode()
+        write_secret(layout.htpasswd, f"{ADMIN}:{hashed}\n")
+    return known
+
+
+def write_clouds(layout: Layout, url: str, auth: str, credentials: Credentials) -> None:
+    """``clouds.yaml`` with the cloud ``steelyard``: for openstacksdk, the CLI, Ansible, Terraform."""
+    sign_in = {"endpoint": url}
+    if auth == "http_basic":
+        sign_in |= {"username": ADMIN, "password": credentials.admin}
+    cloud = {
+        "auth_type": auth,
+        "auth": sign_in,
+        "baremetal_endpoint_override": url,
+        "baremetal_api_version": "1",
+        "region_name": "local",
+    }
+    # JSON is YAML; and it quotes what must be quoted.
+    write_secret(layout.clouds, json.dumps({"clouds": {"steelyard": cloud}}, indent=2) + "\n")

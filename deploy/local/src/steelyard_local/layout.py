@@ -1,0 +1,89 @@
+"""Where everything lies below one data folder, and what of it is secret."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def default_data_dir() -> Path:
+    """``$XDG_DATA_HOME/steelyard``, else ``~/.local/share/steelyard``."""
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "steelyard"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The data folder of one suite. Only its owner may enter it."""
+
+    root: Path
+
+    def prepare(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.chmod(0o700)
+        for folder in (self.logs, self.ports):
+            folder.mkdir(exist_ok=True)
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def ports(self) -> Path:
+        """A file for each service with the port that its HTTP has got."""
+        return self.root / "ports"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def state(self) -> Path:
+        """What runs now: see ``state.py``."""
+        return self.root / "state.json"
+
+    @property
+    def credentials(self) -> Path:
+        return self.root / "credentials.json"
+
+    @property
+    def seal_keys(self) -> Path:
+        return self.root / "seal.keys"
+
+    @property
+    def htpasswd(self) -> Path:
+        return self.root / "htpasswd"
+
+    @property
+    def clouds(self) -> Path:
+        return self.root / "clouds.yaml"
+
+    @property
+    def postgres(self) -> Path:
+        return self.root / "postgres"
+
+    @property
+    def nats(self) -> Path:
+        return self.root / "nats"
+
+    @property
+    def rack(self) -> Path:
+        """The rack's own folder: its certificates and what of it is enrolled."""
+        return self.root / "rack"
+
+    def log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+    def port_file(self, name: str) -> Path:
+        return self.ports / name
+
+
+def write_secret(file: Path, text: str) -> None:
+    """A file that only its owner may read, from its first byte on."""
+    draft = file.with_name(f"{file.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)
+    draft.rename(file)

@@ -1,0 +1,143 @@
+"""The command ``steelyard``: up, down, status, demo, rack."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from steelyard_common import telemetry
+from steelyard_common.embedded.process import free_port
+from steelyard_common.errors import InvalidRequest, SteelyardError
+from steelyard_rack import main as rack_main
+
+from . import commands, demo, status
+from .layout import Layout, default_data_dir
+from .suite import Options, port_is_free
+from .supervisor import Supervisor
+
+DEFAULT_LISTEN = "127.0.0.1:6385"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        exit_status: int = options.run(options)
+    except SteelyardError as error:
+        print(f"steelyard: {error.message}", file=sys.stderr)
+        return 2 if isinstance(error, InvalidRequest) else 1
+    return exit_status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="steelyard", description="Bare-metal lifecycle: the whole suite on one machine."
+    )
+    group = parser.add_subparsers(required=True, metavar="COMMAND")
+    up = group.add_parser("up", help="bring the suite up (real PostgreSQL and NATS included)")
+    _add_up(up)
+    up.add_argument(
+        "--rack",
+        type=int,
+        metavar="N",
+        help="also N simulated machines, enrolled as nodes (default: as last time; 0: none)",
+    )
+    up.add_argument("--detach", action="store_true", help="return when the API answers")
+    up.set_defaults(run=_up)
+    down = group.add_parser("down", help="stop the suite; its data is kept")
+    _add_data(down)
+    down.set_defaults(run=lambda options: commands.down(_layout(options)))
+    show = group.add_parser("status", help="each process, its health, version, URL, memory")
+    _add_data(show)
+    show.add_argument("--json", action="store_true")
+    show.set_defaults(run=lambda options: status.show(_layout(options), as_json=options.json))
+    show_demo = group.add_parser(
+        "demo", help="a rack of simulated machines: enrolled, verified, power cycled (ONESHOT=1: then ends)"
+    )
+    _add_up(show_demo)
+    show_demo.add_argument("--rack", type=int, default=12, metavar="N", help="how many machines (default: 12)")
+    show_demo.set_defaults(run=_demo)
+    rack_main.register(group)
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, metavar="DIR", help=f"the data folder (default: {default_data_dir()})")
+
+
+def _add_up(parser: argparse.ArgumentParser) -> None:
+    _add_data(parser)
+    parser.add_argument("--listen", metavar="ADDRESS:PORT", help=f"where the API listens (default: {DEFAULT_LISTEN})")
+    parser.add_argument("--auth", choices=("none", "http_basic"), default="none", help="who may use the API")
+
+
+def _layout(options: argparse.Namespace) -> Layout:
+    return Layout((options.data or default_data_dir()).expanduser().absolute())
+
+
+def _up(options: argparse.Namespace) -> int:
+    wanted = _options(options, _layout(options))
+    if options.detach:
+        again = [
+            "up",
+            "--listen",
+            f"{wanted.host}:{wanted.port}",
+            "--auth",
+            wanted.auth,
+            "--data",
+            str(wanted.layout.root),
+        ]
+        return commands.detach(wanted.layout, again + (["--rack", str(wanted.rack)] if wanted.rack is not None else []))
+    telemetry.configure_logging("local", "warning")
+    return Supervisor(wanted).run()
+
+
+def _demo(options: argparse.Namespace) -> int:
+    """On the usual port if it is free, in a folder that goes with us if none is given."""
+    is_oneshot = os.environ.get("ONESHOT", "") not in ("", "0")
+    host, port = split_listen(options.listen or DEFAULT_LISTEN)
+    if options.listen is None and not port_is_free(host, port):
+        options.listen = f"127.0.0.1:{free_port()}"
+    telemetry.configure_logging("local", "warning")
+    with tempfile.TemporaryDirectory(prefix="steelyard-demo-", ignore_cleanup_errors=True) as folder:
+        wanted = _options(options, Layout(options.data.absolute() if options.data else Path(folder)))
+        return Supervisor(wanted, job=demo.run, leave_after_job=is_oneshot).run()
+
+
+def _options(options: argparse.Namespace, layout: Layout) -> Options:
+    """Errors: InvalidRequest for what must not be, with the reason."""
+    host, port = split_listen(options.listen or DEFAULT_LISTEN)
+    if options.auth == "none" and not _is_loopback(host):
+        raise InvalidRequest(
+            f"--listen {host} can be reached from other machines, and --auth none lets everybody in. "
+            "Use --auth http_basic, or listen on 127.0.0.1."
+        )
+    if options.rack is not None and not 0 <= options.rack <= 10_000:
+        raise InvalidRequest("--rack takes 0 to 10,000 machines")
+    port = port or free_port()
+    if not port_is_free(host, port):
+        raise InvalidRequest(f"port {port} on {host} is in use; choose another with --listen {host}:PORT")
+    return Options(layout=layout, host=host, port=port, auth=options.auth, rack=options.rack)
+
+
+def split_listen(text: str) -> tuple[str, int]:
+    """``address:port`` → both. Errors: InvalidRequest."""
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    if not port.isdecimal() or int(port) > 65535:
+        raise InvalidRequest(f"--listen takes ADDRESS:PORT, not {text!r}")
+    return ("127.0.0.1" if host == "localhost" else host), int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError as error:
+        raise InvalidRequest(f"--listen takes an IP address, not {host!r}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

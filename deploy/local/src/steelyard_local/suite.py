@@ -1,0 +1,217 @@
+"""The suite: which children there are, with which settings, in which order."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from steelyard_common.embedded.process import free_port, tail
+from steelyard_common.errors import Unavailable
+
+from . import children
+from .children import Child, Report
+from .credentials import Credentials, keep
+from .layout import Layout
+
+SERVICES = ("inventory", "power", "api-gateway")
+WITH_DATABASE = ("inventory", "power")
+MIGRATE_S = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What ``up`` was asked for. ``rack`` None: as last time."""
+
+    layout: Layout
+    host: str = "127.0.0.1"
+    port: int = 6385
+    auth: str = "none"
+    rack: int | None = None
+
+    @property
+    def url(self) -> str:
+        """Where this machine reaches the API."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RackPlan:
+    """The rack of this folder: on addresses of its own, so that two suites do not meet."""
+
+    machines: int
+    base_address: str
+    control_port: int
+
+
+class Suite:
+    """All children; ``start`` and ``stop`` in order, ``watch`` in between."""
+
+    def __init__(self, options: Options, report: Report) -> None:
+        self.options, self.report = options, report
+        self.layout = options.layout
+        self.credentials: Credentials = keep(self.layout)
+        self.children: list[Child] = []
+        self.rack = _rack_plan(options)
+
+    def start(self, changed: Callable[[], None]) -> None:
+        """Errors: Unavailable, with the reason and the log's last lines."""
+        database = os.environ.get("STEELYARD_DATABASE_URL") or self._start_postgres(changed)
+        bus = os.environ.get("STEELYARD_NATS_URL") or self._start_nats(changed)
+        if self.rack:
+            self._start_child(self._rack_child(self.rack), f"the rack of {self.rack.machines} machines", changed)
+        shared = self._settings(database, bus)
+        self.report("Bringing the database up to date …")
+        self._migrate(shared)
+        for name in SERVICES:
+            self._start_child(self._service(name, shared), name, changed)
+
+    def watch(self) -> bool:
+        """→ True when a child ended or was started again."""
+        changed = [child.watch(self.report) for child in self.children]
+        return any(changed)
+
+    def stop(self) -> None:
+        """Services first and together, so that they can say good-bye; then what they stand on."""
+        base = [child for child in self.children if child.name in ("nats", "postgres")]
+        for group in ([child for child in self.children if child not in base], *([child] for child in reversed(base))):
+            for child in group:
+                child.ask_to_stop()
+            for child in group:
+                if not child.wait_stopped(children.STOP_S):
+                    self.report(f"{child.name} did not stop in order and was killed.")
+
+    def _start_child(self, child: Child, what: str, changed: Callable[[], None]) -> None:
+        self.report(f"Starting {what} …")
+        self.children.append(child)
+        child.start()
+        changed()
+
+    def _start_postgres(self, changed: Callable[[], None]) -> str:
+        child, server = children.postgres(self.layout, self.credentials.postgres)
+        self._start_child(child, "PostgreSQL", changed)
+        return server.url
+
+    def _start_nats(self, changed: Callable[[], None]) -> str:
+        child, server = children.nats(self.layout, self.credentials.nats)
+        self._start_child(child, "NATS", changed)
+        return server.url
+
+    def _settings(self, database: str, bus: str) -> dict[str, str]:
+        return {
+            "STEELYARD_DATABASE_URL": database,
+            "STEELYARD_NATS_URL": bus,
+            "STEELYARD_SEAL_KEYS_FILE": str(self.layout.seal_keys),
+            "STEELYARD_AUTH": self.options.auth,
+            "STEELYARD_HTPASSWD_FILE": str(self.layout.htpasswd) if self.options.auth == "http_basic" else "",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _service(self, name: str, shared: dict[str, str]) -> Child:
+        is_gateway = name == "api-gateway"
+        bind = f"{_bracketed(self.options.host)}:{self.options.port}" if is_gateway else "127.0.0.1:0"
+        settings = {
+            **shared,
+            "STEELYARD_HTTP_BIND": bind,
+            "STEELYARD_PORT_FILE": str(self.layout.port_file(name)),
+            "STEELYARD_INSTANCE": os.environ.get("STEELYARD_INSTANCE") or f"{name}-1.{_host_name()}",
+        }
+        if is_gateway:
+            settings |= {"STEELYARD_DATABASE_URL": ""}  # it has none, and shall not know ours
+        module = f"steelyard_{name.replace('-', '_')}"
+        return children.program(self.layout, name, [module], settings, lambda: self._service_url(name))
+
+    def _service_url(self, name: str) -> str:
+        if name == "api-gateway":
+            return self.options.url
+        try:
+            return f"http://127.0.0.1:{self.layout.port_file(name).read_text()}"
+        except OSError:
+            return ""
+
+    def _migrate(self, shared: dict[str, str]) -> None:
+        """All schemas at once: each is its service's own."""
+        started = []
+        for name in WITH_DATABASE:
+            log = self.layout.log(f"{name}-migrate")
+            with log.open("wb") as stream:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", f"steelyard_{name}", "migrate"],
+                    stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, env={**os.environ, **shared},
+                )  # fmt: skip
+            started.append((name, log, process))
+        for name, log, process in started:
+            try:
+                status = process.wait(MIGRATE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                status = process.wait()
+            if status != 0:
+                raise Unavailable(f"the schema of {name} could not be brought up to date: {tail(log)}")
+
+    def _rack_child(self, plan: RackPlan) -> Child:
+        self.layout.rack.mkdir(exist_ok=True)
+        control = f"127.0.0.1:{plan.control_port}"
+        arguments = [
+            "steelyard_rack", "serve", "--machines", str(plan.machines), "--base-address", plan.base_address,
+            "--control", control, "--data-dir", str(self.layout.rack),
+        ]  # fmt: skip
+        return children.program(self.layout, "rack", arguments, {"PYTHONUNBUFFERED": "1"}, lambda: f"http://{control}")
+
+
+def _rack_plan(options: Options) -> RackPlan | None:
+    """The rack that was asked for, else that of the last time; its addresses are kept."""
+    file = options.layout.rack / "plan.json"
+    known = RackPlan(**json.loads(file.read_text())) if file.exists() else None
+    machines = options.rack if options.rack is not None else known.machines if known else 0
+    if machines == 0:
+        return None
+    control = known.control_port if known and _is_free("127.0.0.1", known.control_port) else free_port()
+    address = known.base_address if known else _free_address()
+    plan = RackPlan(machines=machines, base_address=address, control_port=control)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(plan.__dict__))
+    return plan
+
+
+def _free_address() -> str:
+    """A loopback network that no other rack seems to use."""
+    for _ in range(50):
+        address = f"127.{secrets.randbelow(200) + 16}.{secrets.randbelow(64)}.1"
+        if _is_free(address, 8443):
+            return address
+    raise Unavailable("no loopback addresses are free for a rack")
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def port_is_free(host: str, port: int) -> bool:
+    return _is_free(host, port)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _host_name() -> str:
+    return re.sub(r"[^a-z0-9.-]+", "-", socket.gethostname().lower()).strip("-.") or "localhost"
+
+
+def suite_log(layout: Layout) -> Path:
+    return layout.log("supervisor")
