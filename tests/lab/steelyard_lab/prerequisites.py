@@ -42,7 +42,7 @@ def what_is_missing() -> list[str]:
     """One sentence for each thing without which the lab cannot run; none if it can."""
     if os.geteuid() != 0:
         return ["root: the lab makes network, mount and process namespaces; run it as root"]
-    return _missing_packages(_search_path()) + _missing_python_parts() + _missing_permission()
+    return missing_packages(_search_path()) + _missing_python_parts() + _missing_permission()
 
 
 def packages_line() -> str:
@@ -53,7 +53,7 @@ def _search_path() -> str:
     return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 
-def _missing_packages(search_path: str) -> list[str]:
+def missing_packages(search_path: str) -> list[str]:
     absent = [package for command, package in COMMANDS.items() if not shutil.which(command, path=search_path)]
     absent += [package for file, package in FILES.items() if not file.exists()]
     absent += ["libvirt-daemon-system" for folder in PRIVATE_FOLDERS if not Path(folder).is_dir()]

@@ -51,8 +51,14 @@ class Daemon:
 
     def __enter__(self) -> Daemon:
         with self.log.open("ab") as log:
+            # A session of its own: a Ctrl-C is for the lab, which then ends its daemons in order.
             self._process = subprocess.Popen(
-                self._arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environ
+                self._arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environ,
+                start_new_session=True,
             )
         return self
 

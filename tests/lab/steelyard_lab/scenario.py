@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from steelyard_lab.baremetal import Baremetal
 from steelyard_lab.failure import LabError
@@ -14,15 +14,19 @@ from steelyard_lab.processes import wait_until
 POWER_WITHIN_S = 90
 BOOT_WITHIN_S = 60
 ON, OFF = "power on", "power off"
+DELETE = "delete"
 
 
 def play(machine: Machine, baremetal: Baremetal) -> Iterator[Row]:
+    return perform(machine.name, Scenario(machine, baremetal).operations())
+
+
+def perform(machine: str, operations: Mapping[str, Callable[[], str]]) -> Iterator[Row]:
     """Gives a row after each operation. After a failure the rest is not run, but the node is still taken away."""
-    scenario = Scenario(machine, baremetal)
     failed = False
-    for name, operation in scenario.operations().items():
-        if failed and name != "delete":
-            yield Row(machine=machine.name, operation=name, seconds=0, outcome=Outcome.NOT_RUN, evidence="")
+    for name, operation in operations.items():
+        if failed and name != DELETE:
+            yield Row(machine=machine, operation=name, seconds=0, outcome=Outcome.NOT_RUN, evidence="")
             continue
         started = time.monotonic()
         try:
@@ -30,7 +34,7 @@ def play(machine: Machine, baremetal: Baremetal) -> Iterator[Row]:
         except LabError as error:
             outcome, evidence, failed = Outcome.FAILED, str(error), True
         seconds = time.monotonic() - started
-        yield Row(machine=machine.name, operation=name, seconds=seconds, outcome=outcome, evidence=evidence)
+        yield Row(machine=machine, operation=name, seconds=seconds, outcome=outcome, evidence=evidence)
 
 
 class Scenario:
@@ -51,10 +55,10 @@ class Scenario:
             "power on again": self._power_on,
             "power off": self._power_off,
             "set boot device pxe": lambda: self._set_boot_device("pxe"),
-            "boot from it": lambda: self._boot_from("pxe"),
+            "boot from pxe": lambda: self._boot_from("pxe"),
             "set boot device disk": lambda: self._set_boot_device("disk"),
             "boot from disk": lambda: self._boot_from("disk"),
-            "delete": self._delete,
+            DELETE: self._delete,
         }
 
     def _create(self) -> str:
