@@ -61,9 +61,13 @@ class RackClient:
             query["machine"] = machine
         return list(self._object("GET", f"/record?{urlencode(query)}")["entries"])
 
-    def power_actions(self) -> dict[str, dict[str, int]]:
-        """Machine → power action → how often it came since the record was cleared."""
-        return self._object("GET", "/record/power")
+    def power_actions(self, *, refused_too: bool = False) -> dict[str, dict[str, int]]:
+        """Machine → power action → how often its BMC accepted it (or got it at all) since the record was cleared."""
+        return self._object("GET", f"/record/power?refused={int(refused_too)}")
+
+    def renew(self) -> None:
+        """All machines as new: off, healthy, no overrides, no sessions; and an empty record."""
+        self._call("POST", "/renew")
 
     def clear_record(self) -> None:
         """Forget what was received."""

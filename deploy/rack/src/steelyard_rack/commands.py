@@ -24,11 +24,12 @@ def register(group: "argparse._SubParsersAction[argparse.ArgumentParser]", contr
     fault.add_argument("--clear", action="store_true", help="clear all faults first")
     power = _machine_argument(_add(group, "power", "use the button or the cord of a machine", _power, control))
     power.add_argument("action", choices=("on", "off", "press", "pull"))
+    _add(group, "renew", "all machines as new, and an empty record", _renew, control)
     record = _add(group, "record", "what the BMCs received", _record, control)
     record.add_argument("machine", nargs="?", help="of this machine only")
     record.add_argument("--since", type=float, default=0.0, metavar="SECONDS", help="of the last so many seconds")
     record.add_argument("--writes", action="store_true", help="only what could change something")
-    record.add_argument("--power", action="store_true", help="only how often each power action came")
+    record.add_argument("--power", action="store_true", help="only how often each power action was accepted")
     record.add_argument("--clear", action="store_true", help="forget everything")
 
 
@@ -107,6 +108,11 @@ def _power(client: RackClient, options: argparse.Namespace) -> int:
     if options.json:
         return _print_json(machine)
     print(f"{machine['name']}: {machine['power']}")
+    return 0
+
+
+def _renew(client: RackClient, _options: argparse.Namespace) -> int:
+    client.renew()
     return 0
 
 

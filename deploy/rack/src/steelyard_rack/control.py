@@ -15,6 +15,7 @@ from .rack import NoSuchMachine, Rack
 from .views import machine_view, node_view, rack_view
 
 _RACK = web.AppKey("rack", Rack)
+_TRUE = ("1", "true")
 _PRESSES = ("on", "off", "press", "pull")
 
 
@@ -35,6 +36,7 @@ def control_app(rack: Rack) -> web.Application:
     app.router.add_get("/record", _record)
     app.router.add_get("/record/power", _record_of_power)
     app.router.add_delete("/record", _clear_record)
+    app.router.add_post("/renew", _renew)
     return app
 
 
@@ -134,7 +136,7 @@ async def _record(request: web.Request) -> web.Response:
         query.get("machine"),
         since=float(query.get("since", 0)),
         after=int(query.get("after", 0)),
-        only_writes=query.get("writes", "") in ("1", "true"),
+        only_writes=query.get("writes", "") in _TRUE,
     )
     return web.json_response(
         {"entries": [entry.as_json() for entry in entries], "last_number": rack.record.last_number}
@@ -142,7 +144,13 @@ async def _record(request: web.Request) -> web.Response:
 
 
 async def _record_of_power(request: web.Request) -> web.Response:
-    return web.json_response(request.app[_RACK].record.power_actions())
+    refused_too = request.query.get("refused", "") in _TRUE
+    return web.json_response(request.app[_RACK].record.power_actions(refused_too=refused_too))
+
+
+async def _renew(request: web.Request) -> web.Response:
+    await request.app[_RACK].renew()
+    return web.Response(status=204)
 
 
 async def _clear_record(request: web.Request) -> web.Response:

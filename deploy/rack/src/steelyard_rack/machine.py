@@ -150,6 +150,12 @@ class Machine:
         self._power, self._phases = Power.ON, []
         self._settle(now)
 
+    def renew(self) -> None:
+        """Back to how a machine comes out of its box: off, nothing set, nothing counted."""
+        fresh = Machine(self.identity, self.timings)
+        for name in self.__slots__:
+            setattr(self, name, getattr(fresh, name))
+
     def led(self, now: float) -> str:
         """The system's indicator: Off, Lit or Blinking. An identify with a time ends by itself."""
         if self.led_until is not None and now >= self.led_until:

@@ -92,6 +92,17 @@ class Rack:
         for name in names:
             await self.set_faults(name, dict.fromkeys(self.unit(name).machine.faults.active()))
 
+    async def renew(self) -> None:
+        """All machines as new: off, healthy, no overrides, no sessions; and an empty record."""
+        await self.clear_faults(list(self.units))
+        for unit in self.units.values():
+            unit.machine.renew()
+            if unit.redfish_bmc is not None:
+                unit.redfish_bmc.forget_sessions()
+            if unit.ipmi is not None:
+                unit.ipmi.bmc.forget_sessions()
+        self.record.clear()
+
     def _build(self) -> None:
         bmc: RedfishBmc | None = None
         listener: RedfishListener | None = None

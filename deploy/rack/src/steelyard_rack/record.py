@@ -36,7 +36,8 @@ class Record:
         self._per_machine = per_machine
         self._number = 0
         self._entries: dict[str, deque[Entry]] = {}
-        self._power: dict[str, Counter[str]] = {}
+        self._received: dict[str, Counter[str]] = {}
+        self._accepted: dict[str, Counter[str]] = {}
 
     @property
     def last_number(self) -> int:
@@ -52,8 +53,9 @@ class Record:
         *,
         is_write: bool = False,
         is_power: bool = False,
+        is_done: bool = False,
     ) -> None:
-        """Put one request on record."""
+        """Put one request on record; ``is_done``: the BMC accepted it."""
         self._number += 1
         # Few operations and outcomes, many entries: share the texts.
         operation, outcome = sys.intern(operation), sys.intern(outcome)
@@ -62,7 +64,9 @@ class Record:
             self._entries[machine] = deque(maxlen=self._per_machine)
         self._entries[machine].append(entry)
         if is_power:
-            self._power.setdefault(machine, Counter())[operation] += 1
+            self._received.setdefault(machine, Counter())[operation] += 1
+        if is_power and is_done:
+            self._accepted.setdefault(machine, Counter())[operation] += 1
 
     def entries(
         self,
@@ -80,14 +84,16 @@ class Record:
         ]
         return sorted(found, key=lambda entry: entry.number)
 
-    def power_actions(self) -> dict[str, dict[str, int]]:
-        """Machine → operation → how often it was received since the record was last cleared."""
-        return {machine: dict(counts) for machine, counts in self._power.items()}
+    def power_actions(self, *, refused_too: bool = False) -> dict[str, dict[str, int]]:
+        """Machine → operation → how often it was accepted, or came at all, since the record was last cleared."""
+        counters = self._received if refused_too else self._accepted
+        return {machine: dict(counts) for machine, counts in counters.items()}
 
     def clear(self) -> None:
         """Forget everything; numbers go on."""
         self._entries.clear()
-        self._power.clear()
+        self._received.clear()
+        self._accepted.clear()
 
     def _of(self, machine: str | None) -> Iterator[Entry]:
         if machine is not None:

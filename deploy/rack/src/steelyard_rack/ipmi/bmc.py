@@ -55,12 +55,16 @@ class IpmiBmc(Bmc):  # type: ignore[misc]  # pyghmi has no types
 
     def note(self, operation: str, outcome: str, *, is_write: bool = False, is_power: bool = False) -> None:
         """Put something on record."""
-        name = self.machine.identity.name
-        self._record.add(name, "ipmi", operation, outcome, is_write=is_write, is_power=is_power)
+        name, is_done = self.machine.identity.name, outcome == "ok"
+        self._record.add(name, "ipmi", operation, outcome, is_write=is_write, is_power=is_power, is_done=is_done)
 
     def drop(self, session: RackSession) -> None:
         """This session is over."""
         self._sessions.pop(session.managedsessionid, None)
+
+    def forget_sessions(self) -> None:
+        """The BMC restarted: all sessions are gone."""
+        self._sessions.clear()
 
     # --- packets
 

@@ -25,7 +25,7 @@ class IpmiListener(asyncio.DatagramProtocol):
     """One UDP port in front of one BMC; knows the faults that concern the wire."""
 
     def __init__(self, bmc: IpmiBmc, socket: DatagramSocket, address: str, port: int) -> None:
-        self._bmc = bmc
+        self.bmc = bmc
         self._socket = socket
         self.address = address
         self.port = port
@@ -44,10 +44,10 @@ class IpmiListener(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """A packet came."""
-        faults = self._bmc.faults
+        faults = self.bmc.faults
         if faults.dead:
             return
         if faults.latency_s:
-            asyncio.get_running_loop().call_later(faults.latency_s, self._bmc.receive, data, addr)
+            asyncio.get_running_loop().call_later(faults.latency_s, self.bmc.receive, data, addr)
         else:
-            self._bmc.receive(data, addr)
+            self.bmc.receive(data, addr)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
@@ -16,36 +17,74 @@ _LONGEST_BODY = 64 * 1024
 _WRITES = {"POST", "PATCH", "DELETE", "PUT"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """What goes on record of a request."""
+
+    machine: str
+    operation: str
+    is_write: bool
+    is_power: bool
+
+
 class RedfishDoor:
     """Answers the requests of one BMC."""
 
     def __init__(self, bmc: RedfishBmc, record: Record) -> None:
         self._bmc = bmc
         self._record = record
+        self._late: set[asyncio.Future[web.Response]] = set()
 
     async def answer(self, request: BaseRequest) -> web.StreamResponse:
-        """One request. What came is on record before a hung BMC falls silent."""
+        """One request. The listener cancels this when the client goes away."""
         path = self._path(request)
         body, fault = await _body(request)
-        power_operation = self._power_operation(request.method, path, body)
-        operation = power_operation or f"{request.method} {_shown(request.path)}"
-        machine = self._machine_name(path)
-        # A session changes nothing of the machine: not a write.
-        writes = request.method in _WRITES and not (path or "").startswith(SESSIONS_PATH)
-        keep = {"is_write": writes, "is_power": power_operation is not None}
+        arrival = self._arrival(request.method, path, _shown(request.path), body)
         if self._bmc.faults.hang:
-            self._record.add(machine, "redfish", operation, "no answer", **keep)
+            self._keep(arrival, "no answer")
             await asyncio.Event().wait()
+        work = self._work(request, path, body, fault, arrival)
+        if not self._bmc.faults.latency_s:
+            return await work
+        # What a slow BMC has received it will do, even if the client does not wait for it.
+        late = asyncio.ensure_future(work)
+        self._late.add(late)
+        late.add_done_callback(self._late.discard)
+        return await asyncio.shield(late)
+
+    async def _work(
+        self, request: BaseRequest, path: str | None, body: dict[str, Any], fault: Refused | None, arrival: _Arrival
+    ) -> web.Response:
         if self._bmc.faults.latency_s:
             await asyncio.sleep(self._bmc.faults.latency_s)
+        operation = arrival.operation
         try:
             if fault is not None:
                 raise fault
             response, operation = self._respond(request, path, body, operation)
         except Refused as refusal:
             response = _error(refusal)
-        self._record.add(machine, "redfish", operation, str(response.status), **keep)
+        self._keep(replace(arrival, operation=operation), str(response.status), is_done=response.status < 300)
         return response
+
+    def _arrival(self, method: str, path: str | None, shown: str, body: dict[str, Any]) -> _Arrival:
+        is_power = method == "POST" and path is not None and RESET_PATH.fullmatch(path) is not None
+        # A session changes nothing of the machine: not a write.
+        is_write = method in _WRITES and not (path or "").startswith(SESSIONS_PATH)
+        machine = (system_of(self._bmc, path) if path else None) or self._bmc.first
+        operation = f"Reset {reset_type(body)}" if is_power else f"{method} {shown}"
+        return _Arrival(machine.identity.name, operation, is_write, is_power)
+
+    def _keep(self, arrival: _Arrival, outcome: str, *, is_done: bool = False) -> None:
+        self._record.add(
+            arrival.machine,
+            "redfish",
+            arrival.operation,
+            outcome,
+            is_write=arrival.is_write,
+            is_power=arrival.is_power,
+            is_done=is_done,
+        )
 
     def _respond(
         self, request: BaseRequest, path: str | None, body: dict[str, Any], operation: str
@@ -87,15 +126,6 @@ class RedfishDoor:
         if path == f"{start}/v1" or path.startswith(f"{start}/v1/"):
             return path[len(start) + 3 :]
         return None
-
-    def _power_operation(self, method: str, path: str | None, body: dict[str, Any]) -> str | None:
-        if method == "POST" and path is not None and RESET_PATH.fullmatch(path):
-            return f"Reset {reset_type(body)}"
-        return None
-
-    def _machine_name(self, path: str | None) -> str:
-        machine = system_of(self._bmc, path) if path else None
-        return (machine or self._bmc.first).identity.name
 
 
 def _shown(path: str) -> str:

@@ -23,7 +23,7 @@ class RedfishListener:
     def __init__(self, door: RedfishDoor, address: str, port: int) -> None:
         self.address = address
         self.port = port
-        self._server = web.Server(door.answer, access_log=None, keepalive_timeout=_IDLE_S)
+        self._server = web.Server(door.answer, handler_cancellation=True, access_log=None, keepalive_timeout=_IDLE_S)
         self._socket: asyncio.Server | None = None
 
     @property
