@@ -42,15 +42,11 @@ def what_is_missing() -> list[str]:
     """One sentence for each thing without which the lab cannot run; none if it can."""
     if os.geteuid() != 0:
         return ["root: the lab makes network, mount and process namespaces; run it as root"]
-    return missing_packages(_search_path()) + _missing_python_parts() + _missing_permission()
+    return missing_packages(os.environ.get("PATH", "")) + _missing_python_parts() + _missing_permission()
 
 
 def packages_line() -> str:
     return f"apt-get install --no-install-recommends {' '.join(PACKAGES.read_text().split())}"
-
-
-def _search_path() -> str:
-    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 
 def missing_packages(search_path: str) -> list[str]:
