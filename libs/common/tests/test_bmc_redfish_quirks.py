@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -217,6 +218,22 @@ def test_a_lost_session_is_opened_again_once_and_the_change_arrives_once() -> No
     assert len([path for path, _ in bmc.of("POST") if path.endswith("Sessions")]) == 2
 
 
+def test_a_bmc_that_repeats_the_password_in_its_refusal_is_not_quoted(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    bmc = recorded("plain")
+    said = {"error": {"code": "x", "message": "bad canary-7f3a", "@Message.ExtendedInfo": [{"Message": "canary-7f3a"}]}}
+    bmc.replies["POST /redfish/v1/SessionService/Sessions"] = [400, {}, said]
+
+    with (
+        talking_to(bmc, redfish_password="canary-7f3a", redfish_auth_type="session") as driver,
+        pytest.raises(DeviceRefused) as caught,
+    ):
+        driver.get_power()
+
+    assert bmc.of("POST")[0][1]["Password"] == "canary-7f3a"
+    assert "canary" not in f"{caught.value!r} {caught.value.detail} {caught.value.__cause__!r}" + caplog.text
+
+
 def test_a_session_that_stays_refused_is_not_opened_for_ever() -> None:
     bmc = recorded("plain")
     bmc.replies[f"GET {SYSTEM}"] = [401, {}, {"error": {}}]
@@ -348,6 +365,17 @@ def test_sensors_of_the_newer_kind_are_read_in_one_request() -> None:
         Sensor(kind="Temperature", name="Inlet", value=21.5, unit="Cel", health="OK"),
         Sensor(kind="Fan", name="Fan 1", value=4200.0, unit="RPM", health="Critical"),
     )
+
+
+def test_a_part_that_fails_is_left_out_and_does_not_put_the_bmc_to_rest() -> None:
+    bmc = recorded("plain")
+    bmc.replies[f"GET {SYSTEM}"][2]["Storage"] = {"@odata.id": f"{SYSTEM}/Storage"}
+    bmc.replies[f"GET {SYSTEM}/Storage"] = [500, {}, {"error": {"code": "Base.1.0.GeneralError"}}]
+
+    with talking_to(bmc) as driver:
+        assert driver.read_sensors() == ()
+        assert [lamp.name for lamp in driver.list_indicators()] == ["1"]
+        assert driver._connection.connector._line.failures == 0  # type: ignore[attr-defined]
 
 
 def test_health_is_that_of_the_node_with_all_its_parts() -> None:

@@ -72,6 +72,7 @@ class BmcPool:
         self._slots: dict[tuple[str, ...], _Slot] = {}
         self._closed = threading.Event()
         self._keeper: threading.Thread | None = None
+        self._retirer: threading.Thread | None = None
 
     @contextmanager
     def driver(self, kind: str, access: NodeAccess, *, timeout_s: float, patient: bool = True) -> Iterator[BmcDriver]:
@@ -189,8 +190,8 @@ class BmcPool:
         with self._lock:
             slots, keeper = list(self._slots.values()), self._keeper
             self._slots.clear()
-        if keeper is not None:
-            keeper.join()
+        for helper in filter(None, (keeper, self._retirer)):
+            helper.join()
         closers = [threading.Thread(target=self._retire, args=(slot, True)) for slot in slots if slot.connection]
         for start in range(0, len(closers), LOGOUTS_AT_ONCE):
             batch = closers[start : start + LOGOUTS_AT_ONCE]
@@ -221,16 +222,23 @@ class BmcPool:
                         del self._slots[key]
                 slots = list(self._slots.values())
             for slot in slots:
-                self._look_after(slot, now)
+                deadline, connection = slot.deadline, slot.connection
+                if connection is not None and deadline is not None and now > deadline.at + CUT_AFTER_S:
+                    connection.cut()
+            self._retire_idle([slot for slot in slots if now - slot.used_at > self._settings.idle_close_s])
 
-    def _look_after(self, slot: _Slot, now: float) -> None:
-        deadline, connection = slot.deadline, slot.connection
-        if connection is None:
+    def _retire_idle(self, slots: list[_Slot]) -> None:
+        """In a thread of its own: a log-out may take seconds, a cut must not wait for it."""
+        idle = [slot for slot in slots if slot.deadline is None and slot.connection is not None]
+        if not idle or (self._retirer is not None and self._retirer.is_alive()):
             return
-        if deadline is not None and now > deadline.at + CUT_AFTER_S:
-            connection.cut()
-        elif deadline is None and now - slot.used_at > self._settings.idle_close_s:
-            self._retire(slot, False)
+
+        def retire() -> None:
+            for slot in idle:
+                self._retire(slot, False)
+
+        self._retirer = threading.Thread(target=retire, name="bmc-pool-idle", daemon=True)
+        self._retirer.start()
 
 
 def _target(kind: str, access: NodeAccess) -> Target:

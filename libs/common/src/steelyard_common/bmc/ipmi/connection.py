@@ -103,7 +103,7 @@ class IpmiConnection:
 
     def _drop(self) -> None:
         if self._session is not None:
-            self._session.socket.close()
+            self._session.abandon()
             self._session = None
 
     def _signed_in(self) -> RmcpSession:

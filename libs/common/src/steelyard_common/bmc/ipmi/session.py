@@ -210,6 +210,18 @@ class RmcpSession(simplesession.Session):  # type: ignore[misc]  # pyghmi ships 
                 sent += 1
                 turn = end.within(RESEND_S[min(sent, len(RESEND_S) - 1)])
 
+    def abandon(self) -> None:
+        """Say goodbye without waiting: a BMC that was only slow need not keep a session for nobody."""
+        try:
+            if self.logged and not self.broken:
+                self.lastpayload = None
+                self._send_ipmi_net_payload(6, 0x3C, struct.pack("<I", self.sessionid), retry=False)
+        except OSError:
+            pass  # nobody there
+        finally:
+            self._mark_broken()
+            self.socket.close()
+
     def close(self) -> None:
         """Tell the BMC that the session ends, wait a moment for its word, give the socket back."""
         try:

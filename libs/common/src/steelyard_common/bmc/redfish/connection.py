@@ -25,6 +25,7 @@ AUTHENTICATORS = {
     "auto": sushy.auth.SessionOrBasicAuth,
 }
 Document = dict[str, Any]
+MISSING = (404, 405, 500, 501)
 
 
 class RedfishConnection:
@@ -117,15 +118,16 @@ class RedfishConnection:
         return answer
 
     def optional(self, path: str | None) -> Document | None:
-        """A resource that may be missing (404 or no link)."""
+        """A resource that may be missing: no link, 404, or (quirk) 500 and 501 where others answer 404."""
         if not path:
             return None
         self.root()
         try:
             response = self.connector.get(path)
-        except exceptions.ResourceNotFoundError:
-            return None
         except exceptions.HTTPError as error:
+            if error.status_code in MISSING:
+                self.connector.forgive()
+                return None
             raise from_answer(error, self.target.address, wrote=False) from error
         try:
             answer = orjson.loads(response.content)

@@ -90,12 +90,18 @@ class Connector(SushyConnector):  # type: ignore[misc]  # sushy ships no types
         status = response.status_code
         if 300 <= status < 400:
             raise DeviceRefused(f"the BMC at {self._target.url} sends us elsewhere (HTTP {status})")
+        if self.signing_in and status >= 400:
+            response._content = b"{}"  # a BMC may repeat what it was sent, and that was a password
         try:
             exceptions.raise_for_response(method, url, response)
         except exceptions.HTTPError as error:
-            if status == 401 or status >= 500:
+            if status == 401 or (status >= 500 and status != 501):
                 self._line.failed(from_answer(error, self._target.url, wrote=self._writes(method)))
             raise
+
+    def forgive(self) -> None:
+        """The failure just met says nothing of the BMC as a whole."""
+        self._line.succeeded()
 
     def _writes(self, method: str) -> bool:
         return method != "GET" and not self.signing_in
