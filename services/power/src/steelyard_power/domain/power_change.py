@@ -202,7 +202,7 @@ def unreadable(
     """The state could not be read: before anything was sent that fails the step, afterwards it is waited out."""
     progress = _catch_up(progress, mark)
     acted = progress.answered_at is not None or progress.phase > 0 or mark is not None
-    if acted and error.retryable and now < change.deadline_at(progress):
+    if acted and not isinstance(error, InvalidRequest) and now < change.deadline_at(progress):
         return Watch(after_s=2 * look_again_s(progress, now), progress=progress)
     if not acted:
         return GiveUp(error=error)
