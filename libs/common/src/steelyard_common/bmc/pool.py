@@ -26,6 +26,8 @@ from .line import Line, PoolSettings
 from .redfish import RedfishConnection, RedfishDriver
 from .tls import TlsContexts
 
+__all__ = ["BmcPool", "PoolSettings"]
+
 Target = RedfishTarget | IpmiTarget
 C = TypeVar("C", bound="_Connection")
 CUT_AFTER_S = 0.25  # a conversation so long past its deadline has its socket shut
