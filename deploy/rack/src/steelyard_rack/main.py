@@ -15,17 +15,20 @@ from .server import serve
 DEFAULT_CONTROL = "127.0.0.1:6380"
 
 
-def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add ``rack`` with its own commands. Each sets ``run``: a function of the arguments that returns a status."""
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", control: str = DEFAULT_CONTROL) -> None:
+    """Add ``rack`` with its own commands. Each sets ``run``: a function of the arguments that returns a status.
+
+    ``control`` is the rack that is meant when neither the user nor the environment says which.
+    """
     rack = subparsers.add_parser("rack", help="a simulated rack of machines with Redfish and IPMI BMCs")
-    add_commands(rack)
+    add_commands(rack, control)
 
 
-def add_commands(parser: argparse.ArgumentParser) -> None:
+def add_commands(parser: argparse.ArgumentParser, control: str = DEFAULT_CONTROL) -> None:
     """The commands below ``rack``."""
     group = parser.add_subparsers(dest="rack_command", required=True, metavar="COMMAND")
     _add_serve(group.add_parser("serve", help="run a rack in the foreground"))
-    commands.register(group, os.environ.get("STEELYARD_RACK_CONTROL", DEFAULT_CONTROL))
+    commands.register(group, os.environ.get("STEELYARD_RACK_CONTROL", control))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
