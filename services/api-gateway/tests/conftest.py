@@ -1,107 +1,11 @@
-"""The gateway over the bus twin: other services answer with canned replies, at the bus border only."""
+"""Fixtures over ``steelyard_api_gateway.testing``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-import orjson
 import pytest
-from flask.testing import FlaskClient
-from steelyard_api_gateway.main import create_app
-from steelyard_api_gateway.settings import Settings
-from steelyard_common.bus import Endpoint, MemoryBus, Request
-from steelyard_common.errors import SteelyardError
+from steelyard_api_gateway.testing import SEAL_KEY, Api, Others, make_api
+from steelyard_common.bus import MemoryBus
 from steelyard_common.secrets import Sealer
-from werkzeug.test import TestResponse
-
-SITE = "local"
-SEAL_KEY = Sealer.new_key()
-QUERIES = {
-    "inventory": [
-        "nodes", "node", "node-states", "validate-node", "traits", "ports", "port", "drivers", "driver",
-        "conductors", "conductor",
-    ],
-    "power": ["boot-device", "supported-boot-devices", "indicators", "indicator"],
-}  # fmt: skip
-COMMANDS = {
-    "inventory": [
-        "create-node", "update-node", "delete-node", "set-maintenance", "set-traits", "create-port", "update-port",
-        "delete-port", "set-power", "set-provision", "set-boot-mode", "set-secure-boot",
-    ],
-    "power": ["set-boot-device", "inject-nmi", "set-indicator"],
-}  # fmt: skip
-INDICATOR = {"name": "led@chassis", "component": "chassis", "readonly": False, "states": ["on", "off"]}
-
-
-@dataclass
-class Others:
-    """Inventory and power as the gateway sees them. ``asked``: (subject's end, body, headers) in order."""
-
-    bus: MemoryBus
-    asked: list[tuple[str, dict[str, Any], Mapping[str, str]]] = field(default_factory=list)
-    replies: dict[str, bytes] = field(
-        default_factory=lambda: {"qry.indicators": orjson.dumps({"indicators": [INDICATOR]})}
-    )
-    errors: dict[str, SteelyardError] = field(default_factory=dict)
-    known: Callable[[str], bool] | None = None
-
-    def serve(self) -> None:
-        for kind, verbs in (("qry", QUERIES), ("cmd", COMMANDS)):
-            for service, names in verbs.items():
-                subjects = [f"{SITE}.{service}.{kind}.{name}" for name in names]
-                self.bus.serve(service, [Endpoint(subject=subject, handler=self._answer) for subject in subjects])
-
-    def _answer(self, request: Request) -> bytes | None:
-        name = request.subject.split(".", 2)[2]
-        self.asked.append((name, request.body, request.headers))
-        if name in self.errors:
-            raise self.errors[name]
-        return self.replies.get(name, b'{"canned": "' + name.encode() + b'"}')
-
-    @property
-    def last(self) -> tuple[str, dict[str, Any]]:
-        name, body, _ = self.asked[-1]
-        return name, body
-
-    @property
-    def last_headers(self) -> Mapping[str, str]:
-        return self.asked[-1][2]
-
-
-@dataclass
-class Api:
-    """A client that speaks one version unless told otherwise."""
-
-    client: FlaskClient
-    version: str | None = "1.115"
-
-    def __call__(self, method: str, path: str, json: Any = None, version: str | None = "", **more: Any) -> TestResponse:
-        headers = dict(more.pop("headers", {}))
-        spoken = self.version if version == "" else version
-        if spoken is not None:
-            headers["X-OpenStack-Ironic-API-Version"] = spoken
-        if json is not None:
-            more["data"] = orjson.dumps(json)
-            more.setdefault("content_type", "application/json")
-        return self.client.open(path, method=method, headers=headers, **more)
-
-
-def fault(response: TestResponse) -> dict[str, Any]:
-    """The inner JSON of an error."""
-    inner: dict[str, Any] = orjson.loads(response.get_json()["error_message"])
-    return inner
-
-
-def message(response: TestResponse) -> str:
-    inner = fault(response)
-    text: str = inner["faultstring"] if "faultstring" in inner else inner["description"]
-    return text
-
-
-def make_api(bus: MemoryBus, **settings: Any) -> Api:
-    return Api(create_app(Settings(site=SITE, seal_keys=SEAL_KEY, **settings), bus).test_client())
 
 
 @pytest.fixture
