@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from ..machine import Action, Machine, Power
+from ..machine import Action, Identity, Machine, Power
 from .bmc import RedfishBmc
 from .environment import power_document, thermal_document
 from .shapes import Document, collection, link, status
@@ -24,14 +24,7 @@ def _system(bmc: RedfishBmc, key: str, machine: Machine) -> Document:
         "Name": identity.name,
         "SystemType": "Physical",
         "HostName": identity.name,
-        "Manufacturer": identity.manufacturer,
-        "Model": identity.model,
-        "SerialNumber": identity.serial,
-        "SKU": "SY-R1",
-        "PartNumber": "R1-0001",
-        "AssetTag": "",
-        "UUID": identity.uuid,
-        "BiosVersion": "1.0.0",
+        **_hardware(identity),
         "PowerState": str(power),
         "IndicatorLED": machine.led(now),
         "Status": status(machine, is_on=power is not Power.OFF),
@@ -49,6 +42,19 @@ def _system(bmc: RedfishBmc, key: str, machine: Machine) -> Document:
                 "ResetType@Redfish.AllowableValues": [str(action) for action in Action],
             }
         },
+    }
+
+
+def _hardware(identity: Identity) -> Document:
+    return {
+        "Manufacturer": identity.manufacturer,
+        "Model": identity.model,
+        "SerialNumber": identity.serial,
+        "SKU": "SY-R1",
+        "PartNumber": "R1-0001",
+        "AssetTag": "",
+        "UUID": identity.uuid,
+        "BiosVersion": "1.0.0",
     }
 
 
