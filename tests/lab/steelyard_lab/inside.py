@@ -65,10 +65,22 @@ def _make_private(folder: Path, *, with_network: bool) -> None:
         own = folder / "root" / place.lstrip("/")
         own.mkdir(parents=True)
         run(["mount", "--bind", own, place])
-    if Path("/dev/kvm").exists():  # its being there fools QEMU and libvirt into trying it
-        run(["mount", "--bind", "/dev/null", "/dev/kvm"])
+    _hide_kvm(folder)
     if with_network:
         run(["ip", "link", "set", "lo", "up"])
+
+
+def _hide_kvm(folder: Path) -> None:
+    """A /dev/kvm that is there but of no use fools QEMU and libvirt into trying it.
+
+    What stands in for it must not even be writable, or libvirt thinks KVM has come back and examines QEMU anew,
+    for five seconds, at every change of a machine.
+    """
+    if Path("/dev/kvm").exists():
+        stand_in = folder / "no-kvm"
+        stand_in.touch()
+        run(["mount", "--bind", stand_in, "/dev/kvm"])
+        run(["mount", "-o", "remount,bind,ro", "/dev/kvm"])
 
 
 def _say(words: str) -> None:
