@@ -16,11 +16,13 @@ from nats.nuid import NUID
 from ..errors import InvalidRequest, OutcomeUnknown, SteelyardError, Unavailable
 from ..telemetry import get_logger
 from .link import Link
+from .short_cuts import deliver_directly
 from .types import CHUNK, ERROR_CODE, MAX_MESSAGE_BYTES, MSG_ID, Message
 from .wire import Parts, encode_request, raise_error
 
 log = get_logger(__name__)
 NO_RESPONDER = "503"
+AWAY, NO_ACK = "the message bus is away", "no acknowledgement"
 RETRY_EVERY_S = 1.0  # an unacknowledged publish is sent again, with the same id
 MAX_IN_FLIGHT = 500  # JetStream refuses more at once from one publisher than it can store
 
@@ -92,15 +94,19 @@ class Calls:
 
     def _publish_some(self, messages: Sequence[Message], deadline: float) -> None:
         left = list(messages)
-        reason = "the message bus is away"
+        reason = AWAY
         while left:
             remaining = deadline - time.monotonic()
             if remaining <= 0 or self._link.closing:
                 raise Unavailable(f"{len(left)} of {len(messages)} messages are not on the stream: {reason}")
             if not self._link.ready.wait(min(remaining, 0.5)):
                 continue
-            left, reason = self._try_publish(left, min(remaining, RETRY_EVERY_S))
-            if left and reason != "no acknowledgement":
+            left, fault = self._try_publish(left, min(remaining, RETRY_EVERY_S))
+            if fault != NO_ACK:
+                reason = fault
+            elif reason == AWAY:
+                reason = NO_ACK
+            if left and fault != NO_ACK:
                 # The server is there but its streams are not yet: a short breath, not a loop at full speed.
                 threading.Event().wait(min(0.1, max(0.0, deadline - time.monotonic())))
 
@@ -128,9 +134,10 @@ class Calls:
         return token, waiter
 
     async def _subscribe(self, client: Client) -> None:
-        await client.subscribe(f"{self._inbox}.*", cb=self._take)
+        deliver_directly(await client.subscribe(f"{self._inbox}.*"), self._take)
+        await client.flush()
 
-    async def _take(self, message: Msg) -> None:
+    def _take(self, message: Msg) -> None:
         waiter = self._waiting.get(message.subject)
         if waiter is not None and waiter.take(message):
             self._waiting.pop(message.subject, None)
@@ -161,7 +168,7 @@ def _content(subject: str, message: Msg, parts: Parts | None) -> bytes:
 
 def _ack_fault(message: Msg | None) -> str:
     if message is None:
-        return "no acknowledgement"
+        return NO_ACK
     if message.headers is not None and message.headers.get("Status") == NO_RESPONDER:
         return "no stream takes this subject"
     if message.data.startswith(b'{"error"'):

@@ -21,12 +21,12 @@ from nats.aio.client import Client
 
 from ..errors import Unavailable
 from ..telemetry import get_logger
+from .short_cuts import command, write
 
 log = get_logger(__name__)
 T = TypeVar("T")
 MIN_SERVER = (2, 12)
 RECONNECT_WAIT_S = 0.25
-Outgoing = tuple[str, bytes, str, dict[str, str] | None]  # subject, body, reply-to, headers
 Step = Callable[[Client], Awaitable[None]]
 
 
@@ -40,9 +40,9 @@ class Link:
         self.ready = threading.Event()
         self.closing = False
         self.refusal = ""  # why this server cannot be used
-        self._out: deque[Outgoing] = deque()
-        self._wake = asyncio.Event()
+        self._out: deque[bytes] = deque()
         self._waking = False
+        self._is_set_up = False  # all steps have run on the present client
         self._on_ready: list[Step] = []
         self._on_connected: list[Callable[[], None]] = []
         self._on_lost: list[Callable[[], None]] = []
@@ -59,11 +59,11 @@ class Link:
         return self.ready.is_set()
 
     def send(self, subject: str, body: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
-        """Leave a message to be sent; it is lost if the connection breaks before it is on its way."""
-        self._out.append((subject, body, reply, headers))
+        """Leave a message to be sent; it is lost if there is no connection, or it breaks before it is on its way."""
+        self._out.append(command(subject, body, reply, headers))
         if not self._waking:
             self._waking = True
-            self.loop.call_soon_threadsafe(self._wake.set)
+            self.loop.call_soon_threadsafe(self._send_all)
 
     def call(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
         """Run a coroutine in the loop and wait for it. Errors: Unavailable on time-out or a lost connection."""
@@ -111,7 +111,7 @@ class Link:
         self.closing = True
         client = self.client
         if client is not None and client.is_connected:
-            await self._send_all(client)
+            self._send_all()
             try:
                 await client.flush(timeout=2)
             except (TimeoutError, nats.errors.Error, OSError):
@@ -154,7 +154,8 @@ class Link:
 
         async def back() -> None:
             log.info("bus connection is back")
-            self._connected()
+            if self._is_set_up:
+                self._connected()
 
         async def gone() -> None:
             closed.set()
@@ -177,15 +178,15 @@ class Link:
             return
         self.refusal = ""
         self.client = client
-        pump = asyncio.ensure_future(self._pump(client))
         try:
-            for step in list(self._on_ready):
+            for step in self._on_ready:  # it may grow meanwhile, and those steps are ours to run, too
                 await step(client)
-            self._connected()
+            self._is_set_up = True
+            if client.is_connected:
+                self._connected()
             await closed.wait()
         finally:
-            pump.cancel()
-            self.client = None
+            self.client, self._is_set_up = None, False
             await client.close()
 
     async def _tell_error(self, error: Exception) -> None:
@@ -203,18 +204,11 @@ class Link:
         for callback in self._on_lost:
             callback()
 
-    async def _pump(self, client: Client) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            self._waking = False
-            await self._send_all(client)
-
-    async def _send_all(self, client: Client) -> None:
-        out = self._out
+    def _send_all(self) -> None:
+        self._waking = False  # before looking: who appends from now on wakes us again
+        out, client = self._out, self.client
+        parts = []
         while out:
-            subject, body, reply, headers = out.popleft()
-            try:
-                await client.publish(subject, body, reply, headers)
-            except (nats.errors.Error, OSError) as error:
-                log.warning("message not sent", subject=subject, error=repr(error))
+            parts.append(out.popleft())
+        if client is not None and client.is_connected and parts:
+            write(client, parts[0] if len(parts) == 1 else b"".join(parts))

@@ -23,6 +23,7 @@ from nats.nuid import NUID
 from ..telemetry import get_logger
 from . import streams
 from .link import Link
+from .short_cuts import deliver_directly
 from .types import Delivery
 
 log = get_logger(__name__)
@@ -88,7 +89,8 @@ class Puller:
         self._tasks = [asyncio.ensure_future(self._pull_loop()), asyncio.ensure_future(self._beat_loop())]
 
     async def _subscribe(self, client: Client) -> None:
-        self._subscription = await client.subscribe(self._inbox, cb=self._take)
+        self._subscription = await client.subscribe(self._inbox)
+        deliver_directly(self._subscription, self._take)
         self._restart()
 
     def _restart(self) -> None:
@@ -139,7 +141,7 @@ class Puller:
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self.consumer.stream}.{self.consumer.durable}"
         await client.publish(subject, orjson.dumps(ask), self._inbox)
 
-    async def _take(self, message: Msg) -> None:
+    def _take(self, message: Msg) -> None:
         self._seen_at = time.monotonic()
         headers = message.headers or {}
         if not message.reply and "Status" in headers:

@@ -11,14 +11,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.micro import add_service
 from nats.micro.request import Request as MicroRequest
+from nats.micro.service import Endpoint as MicroEndpoint
 from nats.micro.service import Service, ServiceConfig
 
 from ..errors import Unavailable
 from ..telemetry import get_logger
 from .link import Link
 from .pool import Pool
+from .short_cuts import deliver_directly
 from .types import CHUNK_BYTES, Endpoint
 from .wire import answer, error_reply, split
 
@@ -43,16 +46,30 @@ class Serving:
             await self._micro.add_endpoint(
                 name=name, subject=endpoint.subject, handler=self._handler(endpoint), queue_group=self._service
             )
+        for row, micro_endpoint in zip(self._endpoints, self._micro._endpoints, strict=True):
+            if micro_endpoint._subscription is not None:
+                deliver_directly(micro_endpoint._subscription, self._taker(row, micro_endpoint))
         await client.flush()
 
     def _handler(self, endpoint: Endpoint) -> Callable[[MicroRequest], Awaitable[None]]:
+        """For what arrives before ``deliver_directly``."""
+
         async def hand_over(request: MicroRequest) -> None:
-            message = request._msg
-            task = partial(self._answer, endpoint, message.data, message.headers or {}, message.reply, time.monotonic())
-            if not self._pool.submit(task):
-                self._send(message.reply, *error_reply(endpoint.subject, Unavailable("the service is overloaded")))
+            self._hand_over(endpoint, request._msg)
 
         return hand_over
+
+    def _taker(self, endpoint: Endpoint, micro_endpoint: MicroEndpoint) -> Callable[[Msg], None]:
+        def take(message: Msg) -> None:
+            micro_endpoint._num_requests += 1
+            self._hand_over(endpoint, message)
+
+        return take
+
+    def _hand_over(self, endpoint: Endpoint, message: Msg) -> None:
+        task = partial(self._answer, endpoint, message.data, message.headers or {}, message.reply, time.monotonic())
+        if not self._pool.submit(task):
+            self._send(message.reply, *error_reply(endpoint.subject, Unavailable("the service is overloaded")))
 
     def _answer(self, endpoint: Endpoint, data: bytes, headers: dict[str, str], reply_to: str, received: float) -> None:
         self._send(reply_to, *answer(endpoint, data, headers, received))

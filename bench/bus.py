@@ -1,0 +1,93 @@
+"""CPU of one request over the bus, by process: ``python -m bench.bus [--requests 5000] [--profile]``."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import tempfile
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import psutil
+from steelyard_common.bus import Endpoint, connect
+from steelyard_common.embedded import EmbeddedNats
+
+SUBJECT = "bench.inventory.qry.node"
+HEADERS = {"Steelyard-Caller": '{"user":"bench","roles":["admin"],"project":null,"request_id":"req-1"}'}
+
+
+def _serve(url: str, pipe: Connection, size: int) -> None:
+    bus = connect(url, "bench", "server", wait_s=10)
+    reply = b"x" * size
+    bus.serve("inventory", [Endpoint(subject=SUBJECT, handler=lambda _request: reply)])
+    pipe.send("ready")
+    pipe.recv()
+    bus.close()
+
+
+def _cpu_s(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.bus", description=__doc__)
+    parser.add_argument("--requests", type=int, default=5000)
+    parser.add_argument("--size", type=int, default=3000, help="bytes of a reply")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--profile", action="store_true", help="profile the client's event loop")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        server = EmbeddedNats(Path(folder), durable=False)
+        url = server.start()
+        mine, theirs = multiprocessing.get_context("spawn").Pipe()
+        peer = multiprocessing.get_context("spawn").Process(target=_serve, args=(url, theirs, options.size))
+        peer.start()
+        mine.recv()
+        _measure(url, options, {"server": peer.pid or 0, "nats-server": server.process.pid if server.process else 0})
+        mine.send("stop")
+        peer.join()
+        server.stop()
+
+
+def _measure(url: str, options: argparse.Namespace, others: dict[str, int]) -> None:
+    bus = connect(url, "bench", "client", wait_s=10)
+    if options.profile:
+        _profile(bus._link.loop)
+    pids = {"client": psutil.Process().pid, **others}
+    before = {name: _cpu_s(pid) for name, pid in pids.items()}
+    began = time.perf_counter()
+    each = options.requests // options.threads
+
+    def work() -> None:
+        for _ in range(each):
+            bus.request(SUBJECT, {"ident": "node-1", "fields": None}, timeout_s=5, headers=HEADERS)
+
+    threads = [threading.Thread(target=work) for _ in range(options.threads)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wall = time.perf_counter() - began
+    count = each * options.threads
+    for name, pid in pids.items():
+        print(f"{name:12} {(_cpu_s(pid) - before[name]) / count * 1e6:7.0f} µs CPU a request")
+    print(f"{'rate':12} {count / wall:7.0f} /s, {wall / count * 1e6 * options.threads:.0f} µs each")
+    bus.close()
+
+
+def _profile(loop: object) -> None:
+    """Print what the loop's thread does, at exit."""
+    import atexit
+    import cProfile
+    import pstats
+
+    profile = cProfile.Profile()
+    loop.call_soon_threadsafe(profile.enable)  # type: ignore[attr-defined]
+    atexit.register(lambda: pstats.Stats(profile).sort_stats("tottime").print_stats(25))
+
+
+if __name__ == "__main__":
+    main()
