@@ -22,6 +22,7 @@ from steelyard_inventory.service.lifecycle import Caller, Lifecycle
 from steelyard_inventory.service.observations import Observations
 from steelyard_inventory.service.starting import Rules, ServiceMap, Starter
 from steelyard_inventory.store.tables import metadata, nodes
+from steelyard_inventory.testing import Desk
 
 SITE = "here"
 
@@ -155,3 +156,11 @@ def stage(database: Database, memory_bus: MemoryBus, clock: SetClock) -> Stage:
 @pytest.fixture
 def caller() -> Caller:
     return Caller(cause={"origin": "api", "user": "ada", "request_id": "req-1"}, request_id="req-1")
+
+
+@pytest.fixture
+def desk(database: Database, memory_bus: MemoryBus, clock: SetClock) -> Desk:
+    """All of inventory behind the bus's twin, with a worker for every hardware type."""
+    desk = Desk(database, memory_bus, clock)
+    desk.announce()
+    return desk

@@ -126,6 +126,8 @@ Index("nodes_lessee", nodes.c.lessee)
 Index("nodes_parent", nodes.c.parent_node)
 Index("nodes_shard", nodes.c.shard)
 Index("nodes_conductor_group", nodes.c.conductor_group)
+# Power sync walks shard by shard in id order.
+Index("nodes_power_shard", func.mod(nodes.c.id, 64), nodes.c.id)
 # Fault and maintenance are rare: a partial index finds them and costs the others nothing.
 Index("nodes_fault", nodes.c.fault, postgresql_where=nodes.c.fault.isnot(None))
 Index("nodes_maintenance", nodes.c.id, postgresql_where=nodes.c.maintenance)

@@ -1,0 +1,104 @@
+"""Puts inventory's real parts together: the only place that knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from steelyard_common.bus import Bus, Endpoint, connect
+from steelyard_common.db import Database, Relay, migrate
+from steelyard_common.health import Parts
+from steelyard_common.runner import ServiceSpec
+from steelyard_common.runner import main as run
+
+from .domain.projection import SyncRules
+from .handlers import lifecycle as lifecycle_handlers
+from .handlers import nodes as node_handlers
+from .handlers import ports as port_handlers
+from .handlers import workers as worker_handlers
+from .service.conductors import Conductors
+from .service.engine import Engine
+from .service.leases import Leases
+from .service.lifecycle import Lifecycle
+from .service.node_views import NodeViews
+from .service.nodes import NodeRecords
+from .service.observations import Observations
+from .service.ports import Ports
+from .service.starting import Clock, Rules, ServiceMap, Starter
+from .service.workers import Workers
+from .settings import SCHEMA, Settings
+
+NAME = "inventory"
+MIGRATIONS = "steelyard_inventory:migrations"
+
+
+class Inventory:
+    """All use cases on one database."""
+
+    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+        sync = SyncRules(
+            force=settings.force_power_state, tries=settings.power_sync_tries, window_s=settings.power_sync_window_s
+        )
+        starter = Starter(
+            site=settings.site,
+            holder=settings.instance,
+            rules=Rules(sync=sync, cleans=settings.automated_clean),
+            services=ServiceMap(),
+        )
+        self.site = settings.site
+        self.engine = Engine(database, starter, clock)
+        self.lifecycle = Lifecycle(database, starter, clock, self.engine.wake)
+        self.leases = Leases(database, settings.instance, clock)
+        self.observations = Observations(database, starter, clock, self.engine.wake)
+        self.workers = Workers(database, clock)
+        self.views = NodeViews(database, self.workers, clock)
+        self.records = NodeRecords(
+            database, settings.site, clock, self.workers, resource_class=settings.default_resource_class or None
+        )
+        self.ports = Ports(database, settings.site, clock)
+        self.conductors = Conductors(self.workers)
+
+    def endpoints(self) -> list[Endpoint]:
+        """The service's table of contents."""
+        parts: list[Sequence[Endpoint]] = [
+            node_handlers.endpoints(self.site, self.records, self.views),
+            port_handlers.endpoints(self.site, self.ports),
+            worker_handlers.endpoints(self.site, self.workers, self.conductors),
+            lifecycle_handlers.endpoints(self.site, self.lifecycle, self.leases),
+        ]
+        return [endpoint for part in parts for endpoint in part]
+
+    def begin(self, bus: Bus, workers: int) -> None:
+        """Take requests, results and observations."""
+        bus.serve(NAME, self.endpoints(), workers=workers)
+        lifecycle_handlers.consume(bus, self.site, self.engine, self.observations)
+
+
+def start(settings: Settings) -> Parts:
+    """Errors: Unavailable while the database is away; NATS may come later."""
+    parts = Parts()
+    database = Database(settings.database_url, SCHEMA, pool_size=settings.database_pool)
+    parts.add("database", stop=database.close, check=database.is_alive)
+    bus = connect(settings.nats_url, settings.site, settings.instance)
+    parts.add("nats", check=lambda: bus.is_connected)
+    relay = Relay(database, bus).start()
+    inventory = Inventory(settings, database, lambda: datetime.now(UTC))
+    inventory.engine.start()
+    # Stopped from the last to the first. What the last requests tell after the relay has gone stays in the outbox, for
+    # any replica's sweep.
+    parts.add("bus", stop=bus.close)
+    parts.add("relay", stop=relay.stop)
+    parts.add("engine", stop=inventory.engine.stop)
+    inventory.begin(bus, settings.workers)
+    return parts
+
+
+def upgrade(settings: Settings) -> None:
+    migrate(NAME, settings.database_url, SCHEMA, MIGRATIONS)
+
+
+SERVICE = ServiceSpec(name=NAME, settings=Settings, start=start, migrate=upgrade)
+
+
+def main() -> int:
+    return run(SERVICE)

@@ -1,0 +1,258 @@
+"""The first tables: nodes, ports, locks, workflows, steps, workers, outbox, as store/tables.py had them then."""
+
+from __future__ import annotations
+
+from alembic import op
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    func,
+    text,
+)  # fmt: skip
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+metadata = MetaData()
+
+
+def _json(name: str, default: str | None = "{}") -> Column[object]:
+    if default is None:
+        return Column(name, JSONB, nullable=True)
+    return Column(name, JSONB, nullable=False, server_default=text(f"'{default}'::jsonb"))
+
+
+def _time(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=True)
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default=text("false"))
+
+
+def _stamps() -> list[Column[object]]:
+    return [
+        Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+        _time("updated_at"),
+    ]
+
+
+_INTERFACE_COLUMNS = [
+    Column(f"{interface}_interface", Text, nullable=True)
+    for interface in (
+        "bios", "boot", "console", "deploy", "firmware", "inspect", "management",
+        "network", "power", "raid", "rescue", "storage", "vendor",
+    )
+]  # fmt: skip
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("uuid", UUID(as_uuid=False), nullable=False, unique=True),
+    Column("name", Text, unique=True),
+    Column("driver", Text, nullable=False),
+    _json("driver_info"),
+    _json("driver_internal_info"),
+    _json("properties"),
+    _json("extra"),
+    _json("instance_info"),
+    _json("sealed"),
+    Column("instance_uuid", UUID(as_uuid=False), unique=True),
+    Column("instance_name", Text),
+    Column("chassis_uuid", UUID(as_uuid=False)),
+    Column("resource_class", Text),
+    Column("conductor_group", Text, nullable=False, server_default=""),
+    Column("owner", Text),
+    Column("lessee", Text),
+    Column("description", Text),
+    Column("shard", Text),
+    Column("parent_node", UUID(as_uuid=False)),
+    _json("network_data"),
+    Column("automated_clean", Boolean),
+    _flag("protected"),
+    Column("protected_reason", Text),
+    _flag("retired"),
+    Column("retired_reason", Text),
+    _flag("maintenance"),
+    Column("maintenance_reason", Text),
+    Column("fault", Text),
+    _flag("disable_power_off"),
+    *_INTERFACE_COLUMNS,
+    _flag("console_enabled"),
+    Column("power_state", Text),
+    Column("target_power_state", Text),
+    Column("provision_state", Text, nullable=False),
+    Column("target_provision_state", Text),
+    _time("provision_updated_at"),
+    Column("last_error", Text),
+    Column("reservation", Text),  # shown copy of the lock's holder, written with it
+    _json("clean_step"),
+    _json("deploy_step"),
+    _json("service_step"),
+    _json("raid_config"),
+    _json("target_raid_config"),
+    Column("boot_mode", Text),
+    Column("secure_boot", Boolean),
+    _time("inspection_started_at"),
+    _time("inspection_finished_at"),
+    Column("traits", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),  # sorted
+    Column("health", Text),
+    Column("allocation_uuid", UUID(as_uuid=False)),
+    Column("fence", BigInteger, nullable=False, server_default=text("0")),  # grows with every lock taken
+    Column("revision", BigInteger, nullable=False, server_default=text("1")),  # grows with every change of the record
+    _time("power_changed_at"),  # end of the node's last own power change: what was seen before it is old news
+    Column("power_corrections", Integer, nullable=False, server_default=text("0")),  # in a row, by power sync
+    *_stamps(),
+    postgresql_with={"fillfactor": 80},
+)
+Index("nodes_driver", nodes.c.driver)
+Index("nodes_resource_class", nodes.c.resource_class)
+Index("nodes_owner", nodes.c.owner)
+Index("nodes_lessee", nodes.c.lessee)
+Index("nodes_parent", nodes.c.parent_node)
+Index("nodes_shard", nodes.c.shard)
+Index("nodes_conductor_group", nodes.c.conductor_group)
+# Power sync walks shard by shard in id order.
+Index("nodes_power_shard", func.mod(nodes.c.id, 64), nodes.c.id)
+# Fault and maintenance are rare: a partial index finds them and costs the others nothing.
+Index("nodes_fault", nodes.c.fault, postgresql_where=nodes.c.fault.isnot(None))
+Index("nodes_maintenance", nodes.c.id, postgresql_where=nodes.c.maintenance)
+
+ports = Table(
+    "ports",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("uuid", UUID(as_uuid=False), nullable=False, unique=True),
+    Column("node_uuid", UUID(as_uuid=False), ForeignKey("nodes.uuid", ondelete="CASCADE"), nullable=False, index=True),
+    Column("address", Text, nullable=False, unique=True),
+    _json("extra"),
+    Column("pxe_enabled", Boolean, nullable=False, server_default=text("true")),
+    _json("local_link_connection"),
+    _json("internal_info"),
+    Column("portgroup_uuid", UUID(as_uuid=False)),
+    Column("physical_network", Text),
+    _flag("is_smartnic"),
+    Column("name", Text, unique=True),
+    Column("description", Text),
+    Column("vendor", Text),
+    Column("category", Text),
+    Column("available_for_dynamic_portgroup", Boolean, nullable=False, server_default=text("true")),
+    *_stamps(),
+)
+
+# Who holds a node now. One row at most: that is the lock. A workflow's row goes with its end; a lease's may expire.
+locks = Table(
+    "locks",
+    metadata,
+    Column("node_uuid", UUID(as_uuid=False), ForeignKey("nodes.uuid", ondelete="CASCADE"), primary_key=True),
+    Column("holder", Text, nullable=False),  # the instance that took it: what the API shows as reservation
+    Column("purpose", Text, nullable=False),
+    Column("workflow_uuid", UUID(as_uuid=False)),  # null: a lease
+    Column("fence", BigInteger, nullable=False),
+    Column("idempotency_id", Text),  # a lease asked for twice is given once
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True)),  # null: a workflow, which has deadlines of its own
+)
+
+workflows = Table(
+    "workflows",
+    metadata,
+    Column("uuid", UUID(as_uuid=False), primary_key=True),
+    Column("node_uuid", UUID(as_uuid=False), ForeignKey("nodes.uuid", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False),  # running done failed aborted
+    Column("fence", BigInteger, nullable=False),
+    _json("params"),
+    _json("cause"),  # {user, request_id, origin}
+    Column("idempotency_id", Text),
+    Column("error", JSONB),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("current_step", Integer, nullable=False, server_default=text("0")),
+    Column("due_at", DateTime(timezone=True)),  # when the engine must look: dispatch, redispatch or time out
+    Column("abort_asked_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+    postgresql_with={"fillfactor": 70},
+)
+# Unfinished workflows are few: the engine scans this index for what is due, and no index lies on due_at (HOT updates).
+Index("workflows_active", workflows.c.node_uuid, unique=True, postgresql_where=workflows.c.finished_at.is_(None))
+Index("workflows_node", workflows.c.node_uuid, workflows.c.created_at)
+Index(
+    "workflows_idempotency", workflows.c.node_uuid, workflows.c.idempotency_id,
+    unique=True, postgresql_where=workflows.c.idempotency_id.isnot(None),
+)  # fmt: skip
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("workflow_uuid", UUID(as_uuid=False), ForeignKey("workflows.uuid", ondelete="CASCADE"), primary_key=True),
+    Column("index", Integer, primary_key=True),
+    Column("interface", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    _json("args"),
+    Column("status", Text, nullable=False),  # pending dispatched sleeping waiting done failed aborted
+    Column("attempt", Integer, nullable=False, server_default=text("0")),  # dispatches so far
+    Column("failures", Integer, nullable=False, server_default=text("0")),  # retryable ones so far
+    Column("retries", Integer, nullable=False, server_default=text("0")),  # how many failures are forgiven
+    Column("alone", Boolean, nullable=False, server_default=text("false")),  # shares no message: cannot be repeated
+    Column("silences", Integer, nullable=False, server_default=text("0")),  # dispatches in a row without an answer
+    _json("memo"),
+    Column("progress", Text),
+    Column("signal", Text),
+    Column("timeout_s", Double, nullable=False),
+    Column("deadline_at", DateTime(timezone=True)),  # set when the step starts
+    Column("started_at", DateTime(timezone=True)),
+    Column("finished_at", DateTime(timezone=True)),
+    Column("error", JSONB),
+    postgresql_with={"fillfactor": 70},
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("instance", Text, primary_key=True),  # the API's conductor hostname
+    Column("service", Text, nullable=False),
+    Column("conductor_group", Text, nullable=False, server_default=""),
+    _json("provides"),  # {"power": ["redfish", "ipmitool", "fake"], "management": [...]}
+    _json("hardware_types", "[]"),
+    _json("steps", "[]"),
+    Column("version", Text, nullable=False, server_default=""),
+    Column("online", Boolean, nullable=False, server_default=text("true")),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+    *_stamps(),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("msg_id", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
+    postgresql_with={"autovacuum_vacuum_scale_factor": 0, "autovacuum_vacuum_threshold": 2000},
+)
+
+
+def upgrade() -> None:
+    metadata.create_all(op.get_bind())
+
+
+def downgrade() -> None:
+    metadata.drop_all(op.get_bind())

@@ -1,0 +1,47 @@
+"""What every method of the records gets first: the API's version and base URL, and what a list is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..store import render
+from ..store.pages import Page
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """``minor``: the microversion to answer in. ``base_url``: before ``/v1``, without a slash at its end."""
+
+    minor: int
+    base_url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A list: ``fields`` None means the default columns, or all with ``is_detail``; ``query`` is echoed in ``next``."""
+
+    page: Page
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    fields: Sequence[str] | None = None
+    is_detail: bool = False
+    resource_url: str = ""
+    query: Mapping[str, Any] = field(default_factory=dict)
+
+    def columns(self, default: Sequence[str]) -> tuple[str, ...] | None:
+        """The fields of a document; None for all."""
+        if self.is_detail:
+            return None
+        return tuple(default if self.fields is None else self.fields)
+
+    def answer(self, api: Api, plural: str, items: list[render.Document], last: str | None) -> bytes:
+        """The list's JSON; a full page has a ``next`` behind ``last``, the marker of its last item."""
+        body: dict[str, Any] = {plural: items}
+        if last is not None and len(items) == self.page.limit:
+            page = {
+                "sort_key": self.page.sort_key, "sort_dir": self.page.sort_dir, "fields": self.fields,
+                "limit": self.page.limit, "marker": last,
+            }  # fmt: skip
+            body["next"] = render.next_url(api.base_url, self.resource_url, self.query, page)
+        return render.dump(body)

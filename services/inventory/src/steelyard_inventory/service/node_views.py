@@ -1,0 +1,123 @@
+"""What can be asked about nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from steelyard_common.bmc import driver_info
+from steelyard_common.contracts.api import INTERFACES, NODE_DEFAULT_FIELDS
+from steelyard_common.db import Database
+from steelyard_common.errors import InvalidRequest
+
+from ..domain.values import as_uuid
+from ..store import node_pages, nodes, pages, render
+from ..store.node_pages import LISTING
+from .context import Api, Asked
+from .workers import Clock, Directory, Workers
+
+STATES = (
+    "console_enabled", "last_error", "power_state", "provision_state", "provision_updated_at", "target_power_state",
+    "target_provision_state",
+)  # fmt: skip
+STATES_SINCE = {"raid_config": 12, "target_raid_config": 12, "boot_mode": 75, "secure_boot": 75}
+POWER_TARGET = (
+    "id", "busy", "maintenance", "fault", "provision_state", "target_power_state",
+)  # fmt: skip
+# Interfaces that need no provider: there is nothing that they do.
+IDLE = frozenset({"noop", "external"})
+NOT_VALIDATED = frozenset({"vendor"})
+MAX_POWER_TARGETS = 1000
+
+
+class NodeViews:
+    """Queries; nothing here changes anything."""
+
+    def __init__(self, database: Database, workers: Workers, clock: Clock) -> None:
+        self._database = database
+        self._workers = workers
+        self._clock = clock
+
+    def list_nodes(self, asked: Asked, api: Api) -> bytes:
+        """Errors: NotFound (the marker), InvalidRequest."""
+        plan = node_pages.plan(api.minor, asked.columns(NODE_DEFAULT_FIELDS))
+        filters = dict(asked.filters)
+        extra = []
+        host = filters.pop("conductor", None)
+        if host is not None:
+            extra.append(node_pages.in_shares(self._workers.directory().shares_of(host)))
+        # Children are shown only to those who ask for them.
+        if not filters.pop("include_children", False) and "parent_node" not in filters:
+            extra.append(node_pages.without_children)
+        conductor_of = self._workers.directory().conductor_of if plan.conductor_at is not None else None
+        with self._database.read() as connection:
+            parent = filters.get("parent_node")
+            if parent is not None and as_uuid(parent) is None:
+                found = nodes.find(connection, parent)
+                if found is None:
+                    return asked.answer(api, "nodes", [], None)
+                filters["parent_node"] = found["uuid"]
+            rows = pages.rows(LISTING, connection, plan, asked.page, filters, *extra)
+        items = render.documents(plan, rows, api.base_url, conductor_of)
+        return asked.answer(api, "nodes", items, rows[-1][plan.uuid_at] if rows else None)
+
+    def show(self, ident: str, fields: Sequence[str] | None, api: Api) -> bytes:
+        """Errors: NotFound."""
+        plan = node_pages.plan(api.minor, None if fields is None else tuple(fields))
+        conductor_of = self._workers.directory().conductor_of if plan.conductor_at is not None else None
+        with self._database.read() as connection:
+            row = pages.row(LISTING, connection, plan, ident)
+        return render.dump(render.documents(plan, [row], api.base_url, conductor_of)[0])
+
+    def states(self, ident: str, api: Api) -> bytes:
+        """Errors: NotFound."""
+        names = (*STATES, *(name for name, since in STATES_SINCE.items() if since <= api.minor))
+        plan = node_pages.plan(api.minor, names)
+        with self._database.read() as connection:
+            row = pages.row(LISTING, connection, plan, ident)
+        document = render.documents(plan, [row], api.base_url)[0]
+        del document["links"]
+        return render.dump(document)
+
+    def traits(self, ident: str) -> dict[str, Any]:
+        """Errors: NotFound."""
+        with self._database.read() as connection:
+            return {"traits": sorted(nodes.get(connection, ident)["traits"])}
+
+    def validate(self, ident: str) -> dict[str, Any]:
+        """Each interface's result, without asking the BMC. Errors: NotFound."""
+        with self._database.read() as connection:
+            node = nodes.get(connection, ident)
+        directory = self._workers.directory()
+        return {
+            interface: _result(node, interface, directory) for interface in INTERFACES if interface not in NOT_VALIDATED
+        }
+
+    def power_targets(self, shard: int, after_id: int, limit: int) -> dict[str, Any]:
+        """Nodes of one shard for power sync, in id order; ``next`` is None on the last page."""
+        if not 0 <= shard < nodes.POWER_SHARDS:
+            raise InvalidRequest(f"a shard is a number from 0 to {nodes.POWER_SHARDS - 1}")
+        limit = min(limit, MAX_POWER_TARGETS)
+        with self._database.read() as connection:
+            found = nodes.power_targets(connection, shard=shard, after_id=after_id, limit=limit, now=self._clock())
+        targets = [
+            nodes.for_provider(node) | {"recorded": node["power_state"]} | {name: node[name] for name in POWER_TARGET}
+            for node in found
+        ]
+        return {"targets": targets, "next": found[-1]["id"] if len(found) == limit else None}
+
+
+def _result(node: dict[str, Any], interface: str, directory: Directory) -> dict[str, Any]:
+    name = node[f"{interface}_interface"]
+    if name is None or name == f"no-{interface}":
+        return {"result": None, "reason": f"Node {node['uuid']} has no {interface} interface that does anything."}
+    if name in IDLE:
+        return {"result": True}
+    if not directory.provides(interface, name):
+        return {"result": False, "reason": f"No live worker provides the {interface} interface '{name}'."}
+    if interface in ("power", "management"):
+        try:
+            driver_info.validate(name, node["driver_info"])
+        except InvalidRequest as error:
+            return {"result": False, "reason": error.message}
+    return {"result": True}

@@ -1,0 +1,222 @@
+"""What can be done to a node's record. Each change, its event and its answer are one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection
+from steelyard_common.contracts.api import NODE_FIELDS
+from steelyard_common.db import Database, Transaction
+from steelyard_common.errors import InvalidRequest
+
+from ..domain import node_rules, patches, sealing, traits
+from ..domain.interfaces import COLUMNS as INTERFACE_COLUMNS
+from ..domain.interfaces import with_interfaces
+from ..domain.patches import Operation
+from ..domain.projection import Change, Fact
+from ..store import locks, node_pages, nodes, pages, ports, render
+from .context import Api
+from .lifecycle import Caller
+from .outgoing import emit_events
+from .workers import Clock, Workers
+
+_OBJECTS = frozenset(name for name, field in NODE_FIELDS.items() if field.kind == "object")
+SILENT = frozenset({"sealed"})  # never told
+
+
+class NodeRecords:
+    """``resource_class``: what a new node gets when it names none."""
+
+    def __init__(
+        self, database: Database, site: str, clock: Clock, workers: Workers, *, resource_class: str | None = None
+    ) -> None:
+        self._database = database
+        self._site = site
+        self._clock = clock
+        self._workers = workers
+        self._resource_class = resource_class
+
+    def create(self, given: Mapping[str, Any], api: Api, caller: Caller) -> bytes:
+        """→ the whole document. Errors: InvalidRequest, Conflict."""
+        record = node_rules.completed(given, minor=api.minor)
+        state = node_rules.initial_state(api.minor)
+        node_rules.check_retired(state, record)
+        record = with_interfaces(record)
+        record["uuid"] = record["uuid"] or str(uuid4())
+        record["resource_class"] = record["resource_class"] or self._resource_class
+        row = _split(record) | {"provision_state": state}
+        now = self._clock()
+        with self._database.begin() as transaction:
+            connection = transaction.connection
+            self._workers.require(connection, row["driver"], row["conductor_group"])
+            row["parent_node"] = _parent(connection, row, row["parent_node"])
+            _check_chassis(row["chassis_uuid"])
+            nodes.insert(connection, row)
+            told = {name: value for name, value in row.items() if value not in (None, {}) and name not in SILENT}
+            self._tell(transaction, row["uuid"], caller, now, Fact(name="node-created", data=_data(row, told)))
+            return self._document(connection, row["uuid"], api)
+
+    def update(self, ident: str, patch: Any, *, reset_interfaces: bool, api: Api, caller: Caller) -> bytes:
+        """→ the whole document. Errors: InvalidRequest, NotFound, Conflict, Busy."""
+        operations = patches.parse(patch, allowed=node_rules.PATCHABLE, minor=api.minor)
+        if reset_interfaces and not any(each.path == "/driver" and each.op != "remove" for each in operations):
+            raise InvalidRequest("The reset_interfaces parameter can only be used when changing the node's driver.")
+        now = self._clock()
+        with self._database.begin() as transaction:
+            connection = transaction.connection
+            node = nodes.take(connection, ident)
+            if operations:
+                node_rules.check_may_update(node, operations, minor=api.minor)
+                require_free(connection, node, now)
+                delta = self._delta(connection, node, operations, reset_interfaces=reset_interfaces, minor=api.minor)
+                self._write(transaction, node, delta, caller, now)
+            return self._document(connection, node["uuid"], api)
+
+    def delete(self, ident: str, caller: Caller) -> None:
+        """With its ports. Errors: NotFound, Conflict, Forbidden, Busy."""
+        now = self._clock()
+        with self._database.begin() as transaction:
+            connection = transaction.connection
+            node = nodes.take(connection, ident)
+            node_rules.check_may_delete(node)
+            require_free(connection, node, now)
+            gone = [
+                Fact(name="port-deleted", data={"uuid": port["uuid"], "address": port["address"]})
+                for port in ports.of_node(connection, node["uuid"])
+            ]
+            nodes.delete(connection, node)
+            self._tell(
+                transaction, node["uuid"], caller, now, *gone, Fact(name="node-deleted", data=_data(node, {}))
+            )  # fmt: skip
+
+    def set_maintenance(self, ident: str, *, on: bool, reason: str | None, caller: Caller) -> None:
+        """Errors: NotFound, Busy."""
+        delta: dict[str, Any] = {"maintenance": on, "maintenance_reason": reason if on else None}
+        if not on:
+            delta["fault"] = None
+        now = self._clock()
+        with self._database.begin() as transaction:
+            node = nodes.take(transaction.connection, ident)
+            require_free(transaction.connection, node, now)
+            self._write(transaction, node, node_rules.changed(node, delta), caller, now)
+
+    def set_traits(self, ident: str, mode: str, given: list[str], caller: Caller) -> None:
+        """``mode``: replace, add, remove or clear. Errors: InvalidRequest, NotFound, Busy."""
+        now = self._clock()
+        with self._database.begin() as transaction:
+            node = nodes.take(transaction.connection, ident)
+            require_free(transaction.connection, node, now)
+            wanted = traits.new_traits(node["uuid"], node["traits"], mode, given)
+            self._write(transaction, node, node_rules.changed(node, {"traits": wanted}), caller, now)
+
+    def _delta(
+        self,
+        connection: Connection,
+        node: dict[str, Any],
+        operations: list[Operation],
+        *,
+        reset_interfaces: bool,
+        minor: int,
+    ) -> dict[str, Any]:
+        """The columns that a patch changes, after every check."""
+        before = _joined(node)
+        kept = [sealing.with_kept_secrets(each, node["sealed"]) for each in operations]
+        wording = f"Node {node['uuid']}: Cannot change name to invalid name"
+        after = node_rules.completed(patches.apply(before, kept), minor=minor, what=wording)
+        after = node_rules.with_instance_name(before, after)
+        if after["driver"] != node["driver"] and reset_interfaces:
+            roots = patches.roots(operations)
+            after |= {column: None for column in INTERFACE_COLUMNS if column not in roots}
+        if any(after[column] != node[column] for column in ("driver", *INTERFACE_COLUMNS)):
+            after = with_interfaces(after)
+        if after["parent_node"] != node["parent_node"] or after["owner"] != node["owner"]:
+            after["parent_node"] = _parent(connection, after, after["parent_node"])
+        delta = node_rules.changed(node, _split(after))
+        if "chassis_uuid" in delta:
+            _check_chassis(after["chassis_uuid"])
+        node_rules.check_changes(node, after, delta)
+        if "driver" in delta or "conductor_group" in delta:
+            self._workers.require(connection, after["driver"], after["conductor_group"])
+        return delta | node_rules.changed(node, node_rules.consequences(delta))
+
+    def _write(
+        self, transaction: Transaction, node: dict[str, Any], delta: dict[str, Any], caller: Caller, now: datetime
+    ) -> None:
+        if not delta:
+            return
+        nodes.update(transaction.connection, node, delta, now)
+        facts = [Fact(name="node-updated", data=_data(node, delta))]
+        if "maintenance" in delta:
+            reason = delta.get("maintenance_reason", node["maintenance_reason"])
+            facts.append(Fact(name="maintenance-changed", data={"on": delta["maintenance"], "reason": reason}))
+        if "fault" in delta:
+            facts.append(Fact(name="fault-changed", data={"from": node["fault"], "to": delta["fault"]}))
+        self._tell(transaction, node["uuid"], caller, now, *facts)
+
+    def _tell(self, transaction: Transaction, uuid: str, caller: Caller, now: datetime, *facts: Fact) -> None:
+        emit_events(transaction, self._site, uuid, Change(events=facts), caller.cause, now)
+
+    def _document(self, connection: Connection, uuid: str, api: Api) -> bytes:
+        plan = node_pages.plan(api.minor, None)
+        row = pages.row(node_pages.LISTING, connection, plan, uuid)
+        conductor_of = self._workers.directory(connection).conductor_of if plan.conductor_at is not None else None
+        return render.dump(render.documents(plan, [row], api.base_url, conductor_of)[0])
+
+
+def require_free(connection: Connection, node: Mapping[str, Any], now: datetime) -> None:
+    """Whoever holds a node is shown as its reservation, written together with the lock. Errors: Busy."""
+    if node["reservation"] is not None:
+        locks.require_free(connection, [node["uuid"]], now)
+
+
+def _data(node: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
+    """What an event says. Objects may hold what their owner would not publish: only their names are told."""
+    return {
+        "uuid": node["uuid"],
+        "name": delta.get("name", node.get("name")),
+        "changed": {name: value for name, value in delta.items() if name not in _OBJECTS | SILENT},
+        "changed_objects": sorted(_told_objects(delta)),
+    }
+
+
+def _told_objects(delta: Mapping[str, Any]) -> set[str]:
+    return {name for name in delta if name in _OBJECTS} | set(delta.get("sealed") or ())
+
+
+def _joined(node: Mapping[str, Any]) -> dict[str, Any]:
+    """The record as patches see it: secrets as their tokens."""
+    record = {name: node[name] for name in node_rules.WRITABLE}
+    for name in sealing.SEALED_FIELDS:
+        record[name] = sealing.joined(node[name], node["sealed"].get(name, {}))
+    return record
+
+
+def _split(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record as it is stored: secrets apart from what is shown."""
+    row, hidden = dict(record), {}
+    for name in sealing.SEALED_FIELDS:
+        row[name], sealed = sealing.split(name, record[name])
+        if sealed:
+            hidden[name] = sealed
+    return row | {"sealed": hidden}
+
+
+def _parent(connection: Connection, record: Mapping[str, Any], ident: str | None) -> str | None:
+    """The parent's UUID. Errors: InvalidRequest."""
+    if ident is None:
+        return None
+    parent = nodes.find(connection, ident)
+    if parent is None or parent["uuid"] == record["uuid"]:
+        raise InvalidRequest(f"Unable to apply the requested parent_node '{ident}'. Requested value was invalid.")
+    if parent["owner"] != record["owner"]:
+        raise InvalidRequest("A node and its parent_node must have the same owner.")
+    uuid: str = parent["uuid"]
+    return uuid
+
+
+def _check_chassis(uuid: str | None) -> None:
+    if uuid is not None:
+        raise InvalidRequest(f"Chassis {uuid} could not be found.")

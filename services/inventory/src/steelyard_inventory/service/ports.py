@@ -1,0 +1,164 @@
+"""What can be asked about ports, and done to them. A port's node is taken first, as for any change of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection
+from steelyard_common.contracts.api import PORT_DEFAULT_FIELDS
+from steelyard_common.db import Database, Transaction
+from steelyard_common.errors import InvalidRequest, NotFound
+
+from ..domain import patches, port_rules
+from ..domain.node_rules import changed
+from ..domain.projection import Change, Fact
+from ..store import nodes, pages, ports, render
+from .context import Api, Asked
+from .lifecycle import Caller
+from .nodes import require_free
+from .outgoing import emit_events
+from .workers import Clock
+
+NODE_FILTERS = ("node_ident", "node", "node_uuid")
+
+
+class Ports:
+    """Queries and commands on ports."""
+
+    def __init__(self, database: Database, site: str, clock: Clock) -> None:
+        self._database = database
+        self._site = site
+        self._clock = clock
+
+    def list_ports(self, asked: Asked, api: Api) -> bytes:
+        """Errors: NotFound (the marker, the node), InvalidRequest."""
+        plan = ports.plan(api.minor, asked.columns(PORT_DEFAULT_FIELDS))
+        filters = {name: value for name, value in asked.filters.items() if name not in NODE_FILTERS}
+        group = filters.pop("portgroup", None)
+        if group is not None:
+            raise NotFound(f"Portgroup {group} could not be found.")
+        with self._database.read() as connection:
+            idents = [asked.filters[name] for name in NODE_FILTERS if asked.filters.get(name)]
+            uuids = {nodes.get(connection, ident)["uuid"] for ident in idents}
+            if len(uuids) > 1:
+                return asked.answer(api, "ports", [], None)
+            if uuids:
+                filters["node_uuid"] = uuids.pop()
+            rows = pages.rows(ports.LISTING, connection, plan, asked.page, filters)
+        items = render.documents(plan, rows, api.base_url)
+        return asked.answer(api, "ports", items, rows[-1][plan.uuid_at] if rows else None)
+
+    def show(self, ident: str, fields: Sequence[str] | None, api: Api) -> bytes:
+        """Errors: NotFound."""
+        with self._database.read() as connection:
+            return _document(connection, ident, fields, api)
+
+    def create(self, given: Mapping[str, Any], api: Api, caller: Caller) -> bytes:
+        """→ the whole document. Errors: InvalidRequest, NotFound, Conflict, Busy."""
+        record = port_rules.completed({name: value for name, value in given.items() if name != "node_ident"})
+        port_rules.check_smart_nic(record)
+        record["uuid"] = record["uuid"] or str(uuid4())
+        ident = given.get("node_ident") or given.get("node_uuid")
+        now = self._clock()
+        with self._database.begin() as transaction:
+            connection = transaction.connection
+            node = _named_node(connection, ident, f"Node {ident} could not be found.")
+            require_free(connection, node, now)
+            record["node_uuid"] = node["uuid"]
+            ports.insert(connection, record)
+            self._tell(transaction, "port-created", record, record, caller, now)
+            return _document(connection, record["uuid"], None, api)
+
+    def update(self, ident: str, patch: Any, api: Api, caller: Caller) -> bytes:
+        """→ the whole document. Errors: InvalidRequest, NotFound, Conflict, Busy."""
+        operations = patches.parse(patch, allowed=port_rules.PATCHABLE, minor=api.minor)
+        now = self._clock()
+        with self._database.begin() as transaction:
+            connection = transaction.connection
+            port = ports.get(connection, ident)
+            before = {name: port[name] for name in port_rules.WRITABLE}
+            asked = patches.apply(before | {"node_ident": None}, operations)
+            held = _hold_nodes(connection, port, _new_place(asked, port))
+            port = ports.get(connection, port["uuid"])  # as it is now that its node is held
+            for node in held:
+                require_free(connection, node, now)
+            before = {name: port[name] for name in port_rules.WRITABLE}
+            asked = patches.apply(before | {"node_ident": None}, operations)
+            after = port_rules.completed(asked | {"node_uuid": None, "uuid": port["uuid"]})
+            after["node_uuid"] = held[-1]["uuid"]
+            delta = changed(port, after)
+            for node in held:
+                port_rules.check_may_update(port, node, delta, minor=api.minor)
+            if delta:
+                ports.update(connection, port, delta, now)
+                self._tell(transaction, "port-updated", port | delta, delta, caller, now)
+            return _document(connection, port["uuid"], None, api)
+
+    def delete(self, ident: str, caller: Caller) -> None:
+        """Errors: NotFound, Conflict, Busy."""
+        now = self._clock()
+        with self._database.begin() as transaction:
+            connection = transaction.connection
+            port = ports.get(connection, ident)
+            node = nodes.take(connection, port["node_uuid"])
+            require_free(connection, node, now)
+            port_rules.check_may_delete(port, node)
+            ports.delete(connection, port)
+            self._tell(transaction, "port-deleted", port, {}, caller, now)
+
+    def _tell(
+        self,
+        transaction: Transaction,
+        fact: str,
+        port: Mapping[str, Any],
+        delta: Mapping[str, Any],
+        caller: Caller,
+        now: datetime,
+    ) -> None:
+        data = {
+            "uuid": port["uuid"],
+            "address": port["address"],
+            "changed": {name: value for name, value in delta.items() if value is not None and name != "extra"},
+        }
+        change = Change(events=(Fact(name=fact, data=data),))
+        emit_events(transaction, self._site, port["node_uuid"], change, caller.cause, now)
+
+
+def _document(connection: Connection, ident: str, fields: Sequence[str] | None, api: Api) -> bytes:
+    plan = ports.plan(api.minor, None if fields is None else tuple(fields))
+    row = pages.row(ports.LISTING, connection, plan, ident)
+    return render.dump(render.documents(plan, [row], api.base_url)[0])
+
+
+def _new_place(asked: Mapping[str, Any], port: Mapping[str, Any]) -> str | None:
+    """The node that a patch moves the port to, as the caller named it; None: it stays."""
+    ident = asked.get("node_ident") or asked.get("node_uuid")
+    if ident is not None and not isinstance(ident, str):
+        raise InvalidRequest("Unable to apply the requested node_uuid. Requested value was invalid.")
+    return None if ident == port["node_uuid"] else ident
+
+
+def _hold_nodes(connection: Connection, port: Mapping[str, Any], place: str | None) -> list[dict[str, Any]]:
+    """The nodes that a change of a port concerns, taken in id order; the last one is where the port will be."""
+    if place is None:
+        return [nodes.take(connection, port["node_uuid"])]
+    target = nodes.find(connection, place)
+    if target is None:
+        raise InvalidRequest(f"Unable to apply the requested node_uuid '{place}'. Requested value was invalid.")
+    source = nodes.get(connection, port["node_uuid"])
+    idents = sorted({(each["id"], each["uuid"]) for each in (source, target)})
+    taken = [nodes.take(connection, uuid) for _, uuid in idents]
+    return sorted(taken, key=lambda node: bool(node["uuid"] == target["uuid"]))
+
+
+def _named_node(connection: Connection, ident: Any, otherwise: str) -> dict[str, Any]:
+    """A node that a body names: when it is not there the body is wrong. Errors: InvalidRequest."""
+    if not isinstance(ident, str):
+        raise InvalidRequest("Schema error for port: give exactly one of node_uuid and node_ident")
+    try:
+        return nodes.take(connection, ident)
+    except NotFound as error:
+        raise InvalidRequest(otherwise) from error

@@ -1,0 +1,88 @@
+"""Writing rows of nodes and ports, and telling what stands in the way in the API's words."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from sqlalchemy import BigInteger, Connection, DateTime, Table, bindparam
+from sqlalchemy.dialects.postgresql import JSONB
+from steelyard_common.errors import Conflict, InvalidRequest, NotFound
+
+from .sql import Prepared, json_text
+from .tables import nodes, ports
+
+Record = Mapping[str, Any]
+# constraint → what is said about the record that breaks it
+_TAKEN: dict[str, Callable[[Record], str]] = {
+    "nodes_uuid_key": lambda row: f"A node with UUID {row['uuid']} already exists.",
+    "nodes_name_key": lambda row: f"A node with name {row['name']} already exists.",
+    "nodes_instance_uuid_key": lambda row: (
+        f"Instance {row['instance_uuid']} is already associated with a node, it cannot be associated with this other "
+        f"node {row['uuid']}"
+    ),
+    "ports_uuid_key": lambda row: f"A port with UUID {row['uuid']} already exists.",
+    "ports_address_key": lambda row: f"A port with MAC address {row['address']} already exists.",
+    "ports_name_key": lambda row: f"A port with name {row['name']} already exists.",
+}
+
+
+def insert(connection: Connection, table: Table, record: Record) -> None:
+    """Errors: Conflict when something that must be unique is taken; NotFound when the node has just gone."""
+    _write(connection, _insert(table.name, tuple(sorted(record))), _bound(table, record), record)
+
+
+def update(connection: Connection, table: Table, row: Record, delta: Record, now: datetime) -> None:
+    """Write ``delta`` into the row with ``row['id']``; it counts as a change of the record. Errors: Conflict."""
+    values = {f"new_{name}": value for name, value in _bound(table, delta).items()} | {"row_id": row["id"], "now": now}
+    _write(connection, _update(table.name, tuple(sorted(delta))), values, {**row, **delta})
+
+
+def delete(connection: Connection, table: Table, row: Record) -> None:
+    _delete(table.name).run(connection, {"row_id": row["id"]})
+
+
+def _write(connection: Connection, statement: Prepared, values: Record, record: Record) -> None:
+    try:
+        statement.run(connection, values)
+    except psycopg.errors.UniqueViolation as error:
+        about = _TAKEN.get(error.diag.constraint_name or "")
+        raise Conflict(about(record) if about else "This already exists.") from error
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise NotFound(f"Node {record.get('node_uuid')} could not be found.") from error
+    except psycopg.errors.UntranslatableCharacter as error:
+        raise InvalidRequest("a text holds a character that cannot be stored (NUL)") from error
+
+
+_TABLES = {table.name: table for table in (nodes, ports)}
+
+
+@functools.lru_cache(maxsize=64)
+def _insert(table_name: str, columns: tuple[str, ...]) -> Prepared:
+    table = _TABLES[table_name]
+    return Prepared(table.insert().values({name: bindparam(name, type_=table.c[name].type) for name in columns}))
+
+
+@functools.lru_cache(maxsize=256)
+def _update(table_name: str, columns: tuple[str, ...]) -> Prepared:
+    table = _TABLES[table_name]
+    values: dict[str, Any] = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in columns}
+    values["updated_at"] = bindparam("now", type_=DateTime(timezone=True))
+    if "revision" in table.c:
+        values["revision"] = table.c.revision + 1
+    return Prepared(table.update().where(table.c.id == bindparam("row_id", type_=BigInteger)).values(values))
+
+
+@functools.lru_cache(maxsize=8)
+def _delete(table_name: str) -> Prepared:
+    table = _TABLES[table_name]
+    return Prepared(table.delete().where(table.c.id == bindparam("row_id", type_=BigInteger)))
+
+
+def _bound(table: Table, record: Record) -> dict[str, Any]:
+    return {
+        name: json_text(value) if isinstance(table.c[name].type, JSONB) else value for name, value in record.items()
+    }

@@ -1,0 +1,70 @@
+"""Nodes as the API shows them: plans, filters (api facts §6), the share of a conductor."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from sqlalchemy import ARRAY, Boolean, ColumnElement, Text, and_, bindparam, false, func, or_
+from steelyard_common.contracts.api import NODE_FIELDS, NODE_SUBLINKS
+
+from .pages import Condition, Listing, by_columns, contains
+from .render import Plan, make_plan
+from .tables import nodes
+
+# (driver, conductor_group, number of workers, which of them): nodes that one conductor is shown for
+ConductorShare = tuple[str, str, int, int]
+
+
+def _is(item: ColumnElement[bool], name: str) -> ColumnElement[bool]:
+    return item == bindparam(name, type_=Boolean())
+
+
+_TEXT = Text()
+LISTING = Listing(
+    table=nodes,
+    fields=NODE_FIELDS,
+    word="Node",
+    filters={
+        **by_columns(
+            nodes, "instance_uuid", "chassis_uuid", "provision_state", "driver", "resource_class", "fault",
+            "conductor_group", "owner", "lessee", "parent_node", "instance_name",
+        ),
+        "associated": lambda: _is(nodes.c.instance_uuid.isnot(None), "associated"),
+        "maintenance": lambda: _is(nodes.c.maintenance, "maintenance"),
+        "retired": lambda: _is(nodes.c.retired, "retired"),
+        "project": lambda: or_(
+            nodes.c.owner == bindparam("project", type_=_TEXT), nodes.c.lessee == bindparam("project", type_=_TEXT)
+        ),
+        "description_contains": lambda: contains(nodes.c.description, "description_contains"),
+        "shard": lambda: nodes.c.shard == func.any(bindparam("shard", type_=ARRAY(_TEXT))),
+        "sharded": lambda: _is(nodes.c.shard.isnot(None), "sharded"),
+    },
+)  # fmt: skip
+
+
+@functools.lru_cache(maxsize=1024)
+def plan(minor: int, fields: tuple[str, ...] | None) -> Plan:
+    """How a node is shown at a microversion; ``fields`` None is the whole document."""
+    return make_plan("nodes", nodes, NODE_FIELDS, fields, minor=minor, sublinks=NODE_SUBLINKS)
+
+
+def without_children() -> ColumnElement[bool]:
+    """Children are shown only to those who ask for them."""
+    return nodes.c.parent_node.is_(None)
+
+
+@functools.lru_cache(maxsize=64)
+def in_shares(shares: tuple[ConductorShare, ...]) -> Condition:
+    """Nodes of any of these shares."""
+    return functools.partial(_in_shares, shares)
+
+
+def _in_shares(shares: Sequence[ConductorShare]) -> ColumnElement[bool]:
+    return or_(
+        false(),
+        *(
+            and_(nodes.c.driver == driver, nodes.c.conductor_group == group, nodes.c.id % count == which)
+            for driver, group, count, which in shares
+        ),
+    )

@@ -1,0 +1,108 @@
+"""Rows of nodes for rules to look at and change; what the API shows of them is in node_pages.
+
+The node row is the mutex of everything about a node: whoever changes the node or its ports takes it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, DateTime, Integer, bindparam, func, select, text
+from steelyard_common.errors import NotFound
+
+from ..domain.values import as_uuid
+from . import changes, provider_view
+from .sql import Prepared, Row, names, whole_row
+from .tables import locks, nodes
+
+Record = dict[str, Any]
+POWER_SHARDS = 64
+
+_NAMES = names(nodes)
+_WHOLE = select(*whole_row(nodes))
+BY_UUID = nodes.c.uuid == bindparam("ident", type_=nodes.c.uuid.type)
+BY_NAME = nodes.c.name == bindparam("ident", type_=nodes.c.name.type)
+_FIND = {True: Prepared(_WHOLE.where(BY_UUID)), False: Prepared(_WHOLE.where(BY_NAME))}
+_TAKE = {
+    True: Prepared(_WHOLE.where(BY_UUID).with_for_update(key_share=True)),
+    False: Prepared(_WHOLE.where(BY_NAME).with_for_update(key_share=True)),
+}
+
+
+def find(connection: Connection, ident: str) -> Record | None:
+    """The whole row, by UUID or name."""
+    return _fetch(_FIND, connection, ident)
+
+
+def get(connection: Connection, ident: str) -> Record:
+    """Errors: NotFound."""
+    return _required(find(connection, ident), ident)
+
+
+def take(connection: Connection, ident: str) -> Record:
+    """The whole row, locked until the transaction ends. Errors: NotFound."""
+    return _required(_fetch(_TAKE, connection, ident), ident)
+
+
+def insert(connection: Connection, record: Mapping[str, Any]) -> None:
+    """Errors: Conflict when uuid, name or instance_uuid is taken."""
+    changes.insert(connection, nodes, record)
+
+
+def update(connection: Connection, node: Mapping[str, Any], delta: Mapping[str, Any], now: datetime) -> None:
+    """Errors: Conflict when a name or instance_uuid is taken."""
+    changes.update(connection, nodes, node, delta, now)
+
+
+def delete(connection: Connection, node: Mapping[str, Any]) -> None:
+    """With it go its ports, lock and workflows."""
+    changes.delete(connection, nodes, node)
+
+
+def for_provider(node: Mapping[str, Any]) -> dict[str, Any]:
+    """NodeForProvider (contracts/steps.py, StepMessage.node) of a whole row."""
+    view: Any = {**node, "sealed": node["sealed"].get("driver_info", {})}
+    return provider_view.provider_view(view)
+
+
+_BUSY = (
+    select(locks.c.node_uuid)
+    .where(
+        locks.c.node_uuid == nodes.c.uuid,
+        func.coalesce(locks.c.expires_at > bindparam("now", type_=DateTime(timezone=True)), True),
+    )
+    .exists()
+)
+_POWER_TARGETS = Prepared(
+    select(*whole_row(nodes), _BUSY.label("busy"))
+    .where(
+        func.mod(nodes.c.id, text(str(POWER_SHARDS))) == bindparam("shard", type_=Integer),
+        nodes.c.id > bindparam("after_id", type_=BigInteger),
+    )
+    .order_by(nodes.c.id)
+    .limit(bindparam("limit", type_=Integer))
+)
+
+
+def power_targets(connection: Connection, *, shard: int, after_id: int, limit: int, now: datetime) -> list[Record]:
+    """Whole rows of one shard (id % POWER_SHARDS) in id order, each with ``busy``: somebody holds it now."""
+    values = {"shard": shard, "after_id": after_id, "limit": limit, "now": now}
+    return [dict(zip((*_NAMES, "busy"), row, strict=True)) for row in _POWER_TARGETS.rows(connection, values)]
+
+
+def _fetch(statements: Mapping[bool, Prepared], connection: Connection, ident: str) -> Record | None:
+    uuid = as_uuid(ident)
+    row = statements[uuid is not None].row(connection, {"ident": uuid or ident})
+    return None if row is None else _record(row)
+
+
+def _record(row: Row) -> Record:
+    return dict(zip(_NAMES, row, strict=True))
+
+
+def _required(node: Record | None, ident: str) -> Record:
+    if node is None:
+        raise NotFound(f"Node {ident} could not be found.")
+    return node
