@@ -62,7 +62,7 @@ def parse(patch: Any, fields: dict[str, Field], minor: int, *, mandatory: str) -
 
 def _operation(item: Any, minor: int) -> Operation:
     if not isinstance(item, dict):
-        raise InvalidRequest(f"Schema error for patch: {plain(item)} is not an object with op, path and value")
+        raise InvalidRequest("Schema error for patch: each operation is an object with op, path and value")
     unknown = sorted(item.keys() - _KEYS)
     if unknown:
         raise InvalidRequest(f"Schema error for patch: remove {plain(unknown[0])!r}; an operation has op, path, value")

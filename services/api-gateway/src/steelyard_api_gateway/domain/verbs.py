@@ -96,8 +96,8 @@ def _check_steps(name: str, steps: Any, _minor: int) -> None:
 
 
 def _check_text(name: str, value: Any, _minor: int) -> None:
-    if not values.text(name, value).strip():
-        raise InvalidRequest(f"{name} must not be empty")
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidRequest(f"{name} must be a string that is not empty")
 
 
 def _check_boolean(name: str, value: Any, _minor: int) -> None:

@@ -107,5 +107,6 @@ def http_error(error: HTTPException) -> Response:
     response = document(abort_body(status), status)
     for name, value in error.get_headers():
         if name == "Allow":
-            response.headers["Allow"] = value
+            # werkzeug adds HEAD to every GET; it is served on the roots alone
+            response.headers["Allow"] = ", ".join(verb for verb in value.split(", ") if verb != "HEAD")
     return response

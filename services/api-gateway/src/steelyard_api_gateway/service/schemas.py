@@ -59,7 +59,7 @@ def _field(field: Field) -> fields.Field[Any]:
         return fields.Dict(keys=fields.String(), **options)
     options["error_messages"]["invalid"] = "must be a string"
     length = validate.Length(
-        min=_MIN_LENGTH.get(field.name), max=field.max_length, error="must have between {min} and {max} characters"
+        min=_MIN_LENGTH.get(field.name, 0), max=field.max_length, error="must have between {min} and {max} characters"
     )
     is_limited = field.max_length is not None or field.name in _MIN_LENGTH
     return fields.String(validate=[length] if is_limited else [], **options)

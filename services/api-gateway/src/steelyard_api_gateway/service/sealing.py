@@ -9,22 +9,44 @@ from steelyard_common.secrets import MASK, PREFIX, SECRET_NAME, Sealer
 
 from ..domain.patches import Operation
 
-SEALED_FIELDS = frozenset({"driver_info", "instance_info"})
+# Field → its members that are secret whatever their name (facts §3: they never leave the API in clear).
+SEALED_FIELDS: dict[str, frozenset[str]] = {
+    "driver_info": frozenset(),
+    "instance_info": frozenset({"configdrive", "image_url"}),
+}
 
 
 def seal_document(document: dict[str, Any], sealer: Sealer) -> dict[str, Any]:
     """A resource's body with the secrets of SEALED_FIELDS sealed. Errors: InvalidRequest (a value like a token)."""
-    sealed = {name: seal(document[name], sealer) for name in SEALED_FIELDS & document.keys()}
-    return document | sealed
+    return document | {
+        name: _seal_field(name, document[name], sealer) for name in SEALED_FIELDS.keys() & document.keys()
+    }
 
 
 def seal_operation(operation: Operation, sealer: Sealer) -> dict[str, Any]:
     """The operation as it goes on the bus. Errors: InvalidRequest (a value like a token)."""
     body = operation.to_dict()
     if operation.root in SEALED_FIELDS and "value" in body:
-        names_secret = any(SECRET_NAME.search(name) for name in operation.segments[1:])
-        body["value"] = seal(operation.value, sealer, under_secret=names_secret)
+        body["value"] = _seal_value(operation, sealer)
     return body
+
+
+def _seal_value(operation: Operation, sealer: Sealer) -> Any:
+    below = operation.segments[1:]
+    if not below:
+        return _seal_field(operation.root, operation.value, sealer)
+    is_secret = below[0] in SEALED_FIELDS[operation.root] or any(SECRET_NAME.search(name) for name in below)
+    return seal(operation.value, sealer, under_secret=is_secret)
+
+
+def _seal_field(field: str, value: Any, sealer: Sealer) -> Any:
+    if not isinstance(value, dict):
+        return value
+    members = SEALED_FIELDS[field]
+    return {
+        name: seal(item, sealer, under_secret=name in members or SECRET_NAME.search(name) is not None)
+        for name, item in value.items()
+    }
 
 
 def seal(value: Any, sealer: Sealer, *, under_secret: bool = False) -> Any:

@@ -1,0 +1,419 @@
+"""Use cases: sign-in, sealing, schemas, and what is asked of the other services on the bus."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+from typing import Any
+
+import bcrypt
+import pytest
+from steelyard_api_gateway.domain import patches
+from steelyard_api_gateway.drivers.over_bus import OverBus
+from steelyard_api_gateway.service import schemas
+from steelyard_api_gateway.service.call import Call
+from steelyard_api_gateway.service.identity import HttpBasic, NoSignIn, read_htpasswd
+from steelyard_api_gateway.service.nodes import Nodes
+from steelyard_api_gateway.service.ports import Ports
+from steelyard_api_gateway.service.root import KEPT, Root
+from steelyard_api_gateway.service.sealing import seal, seal_document, seal_operation
+from steelyard_api_gateway.settings import Settings, is_loopback
+from steelyard_api_gateway.testing import Others
+from steelyard_common.bus import MemoryBus
+from steelyard_common.contracts.api import NODE_FIELDS
+from steelyard_common.errors import InvalidRequest, NotAcceptable, NotFound, Unauthenticated, Unavailable
+from steelyard_common.secrets import MASK, Sealer
+from steelyard_common.settings import read
+
+UUID = "8ac951e5-0800-43ec-be85-0af36c7d306c"
+SECRET = "c4nary-s3cret"
+FAST = 4  # bcrypt cost: the least
+
+
+def call(minor: int = 115, **more: Any) -> Call:
+    return Call(minor=minor, base_url="http://api", request_id="req-1", **more)
+
+
+@pytest.fixture
+def inventory(bus: MemoryBus, others: Others) -> OverBus:
+    return OverBus(bus, "local", "inventory", query_timeout_s=5, command_timeout_s=5)
+
+
+@pytest.fixture
+def nodes(inventory: OverBus, sealer: Sealer) -> Nodes:
+    return Nodes(inventory, sealer)
+
+
+@pytest.fixture
+def ports(inventory: OverBus, sealer: Sealer) -> Ports:
+    return Ports(inventory, sealer)
+
+
+# Sign-in
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def htpasswd(path: Path, **users: str) -> Path:
+    lines = []
+    for user, password in users.items():
+        hashed = bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(FAST)).decode()
+        lines.append(f"{user}:{hashed.replace('$2b$', '$2y$', 1)}")
+    path.write_text("# users\n\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def test_without_sign_in_everybody_is_the_operator_whatever_token_is_sent() -> None:
+    assert NoSignIn().identify("Bearer x").roles == ("admin",)
+
+
+def test_a_user_of_the_file_is_let_in_again_and_again(tmp_path: Path) -> None:
+    door = HttpBasic(htpasswd(tmp_path / "users", ann="pässword"))
+
+    assert [door.identify(basic("ann", "pässword")).user for _ in range(3)] == ["ann"] * 3
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None, "", "Basic", "Basic !!!", "Bearer abc", basic("ann", "wrong"), basic("nobody", "right"),
+        "Basic " + base64.b64encode(b"ann").decode(), "Basic " + base64.b64encode(b"\xff:x").decode(),
+        basic("ann", ""), basic("", "right"), basic("ann", "right\x00"), basic("ann", "x" * 500), "Basic é",
+    ],
+)  # fmt: skip
+def test_everything_else_is_not_let_in(tmp_path: Path, header: str | None) -> None:
+    door = HttpBasic(htpasswd(tmp_path / "users", ann="right"))
+
+    for _ in range(2):  # the second time from memory
+        with pytest.raises(Unauthenticated):
+            door.identify(header)
+
+
+def test_a_password_longer_than_bcrypt_reads_is_accepted(tmp_path: Path) -> None:
+    door = HttpBasic(htpasswd(tmp_path / "users", ann="x" * 100))
+
+    assert door.identify(basic("ann", "x" * 100)).user == "ann"
+
+
+def test_a_changed_file_is_taken_over_at_once_and_memory_forgotten(tmp_path: Path) -> None:
+    path = htpasswd(tmp_path / "users", ann="old")
+    door = HttpBasic(path)
+    door.identify(basic("ann", "old"))
+
+    htpasswd(path, ann="new", bob="b")
+    _touch(path)
+
+    assert door.identify(basic("bob", "b")).user == "bob"
+    assert door.identify(basic("ann", "new")).user == "ann"
+    with pytest.raises(Unauthenticated):
+        door.identify(basic("ann", "old"))
+
+
+def test_a_file_that_breaks_or_goes_leaves_the_former_users(tmp_path: Path) -> None:
+    path = htpasswd(tmp_path / "users", ann="a")
+    door = HttpBasic(path)
+
+    path.write_text("ann:plain-text\n")
+    _touch(path)
+    assert door.identify(basic("ann", "a")).user == "ann"
+    path.unlink()
+    assert door.identify(basic("ann", "a")).user == "ann"
+
+
+def _touch(path: Path) -> None:
+    """A modification time that differs from the last, whatever the file system's grain."""
+    found = path.stat()
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns + 1_000_000_000))
+
+
+@pytest.mark.parametrize("text", ["", "# none\n", "ann\n", "ann:plain\n", "ann:$apr1$abc$def\n", ":$2y$04$x\n"])
+def test_a_file_without_bcrypt_users_is_refused_and_no_hash_is_shown(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "users"
+    path.write_text(text)
+
+    with pytest.raises(InvalidRequest) as refused:
+        read_htpasswd(path)
+    assert "plain\n" not in refused.value.message
+    assert "apr1" not in refused.value.message
+
+
+def test_a_cut_hash_lets_nobody_in(tmp_path: Path) -> None:
+    path = tmp_path / "users"
+    path.write_text("ann:$2y$04$cut\n")
+
+    with pytest.raises(Unauthenticated):
+        HttpBasic(path).identify(basic("ann", "x"))
+
+
+@pytest.mark.parametrize(
+    ("bind", "is_local"),
+    [
+        ("127.0.0.1:6385", True), ("127.9.9.9:0", True), ("[::1]:6385", True), ("localhost:1", True),
+        ("0.0.0.0:6385", False), ("192.0.2.1:6385", False), ("[::]:1", False), ("host.example:1", False),
+        (":80", False),
+    ],
+)  # fmt: skip
+def test_only_loopback_is_served_without_sign_in(bind: str, is_local: bool) -> None:
+    settings = read(Settings, {"STEELYARD_HTTP_BIND": bind})
+
+    assert is_loopback(bind) is is_local
+    if is_local:
+        settings.check()
+        return
+    with pytest.raises(InvalidRequest, match="http_basic"):
+        settings.check()
+
+
+def test_sign_in_by_http_basic_needs_a_file() -> None:
+    with pytest.raises(InvalidRequest, match="STEELYARD_HTPASSWD_FILE"):
+        read(Settings, {"STEELYARD_AUTH": "http_basic"}).check()
+
+
+# Sealing
+
+
+def test_every_value_below_a_secret_name_is_sealed_and_nothing_else(sealer: Sealer) -> None:
+    given = {
+        "redfish_password": SECRET,
+        "address": "https://bmc",
+        "nested": {"api_token": 1234, "list": [{"secret": SECRET}], "plain": 1},
+        "secrets": {"a": SECRET, "b": [SECRET]},
+        "use_token": True,
+        "old_password": "",
+        "kept_password": MASK,
+        "no_password": None,
+    }
+
+    sealed = seal(given, sealer)
+
+    assert SECRET not in repr(sealed)
+    assert sealer.open(sealed["redfish_password"]) == SECRET
+    assert sealer.open(sealed["nested"]["api_token"]) == "1234"
+    assert sealer.open(sealed["nested"]["list"][0]["secret"]) == SECRET
+    assert sealer.open(sealed["secrets"]["b"][0]) == SECRET
+    assert sealed["address"] == "https://bmc"
+    assert sealed["nested"]["plain"] == 1
+    assert (sealed["use_token"], sealed["old_password"], sealed["kept_password"]) == (True, "", MASK)
+    assert sealed["no_password"] is None
+
+
+def test_config_drives_and_image_urls_are_sealed_though_their_names_say_nothing(sealer: Sealer) -> None:
+    document = {"instance_info": {"configdrive": SECRET, "image_url": SECRET, "image_source": "x"}, "extra": {"a": 1}}
+
+    sealed = seal_document(document, sealer)
+
+    assert SECRET not in repr(sealed)
+    assert sealed["instance_info"]["image_source"] == "x"
+    assert sealed["extra"] == {"a": 1}
+
+
+def test_a_value_that_looks_sealed_is_refused(sealer: Sealer) -> None:
+    with pytest.raises(InvalidRequest, match="sealed"):
+        seal({"address": "sealed:k1:abc"}, sealer)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("/driver_info/redfish_password", SECRET),
+        ("/driver_info", {"redfish_password": SECRET}),
+        ("/driver_info/secrets/a", SECRET),
+        ("/driver_info/secrets", [SECRET]),
+        ("/driver_info/x~1password", SECRET),
+        ("/driver_info/nested", {"deep": {"token": SECRET}}),
+        ("/instance_info/configdrive", SECRET),
+        ("/instance_info/configdrive", {"user_data": SECRET}),
+        ("/instance_info", {"configdrive": SECRET}),
+    ],
+)
+def test_a_secret_in_a_patch_is_sealed_wherever_its_name_stands(sealer: Sealer, path: str, value: Any) -> None:
+    operations = patches.parse([{"op": "add", "path": path, "value": value}], NODE_FIELDS, 115, mandatory="driver")
+
+    body = seal_operation(operations[0], sealer)
+
+    assert SECRET not in repr(body)
+    assert "sealed:" in repr(body)
+
+
+# Schemas
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ([], "must be a JSON object"),
+        (None, "must be a JSON object"),
+        ({}, "'driver' is a required property"),
+        ({"driver": None}, "'driver' must not be null"),
+        ({"driver": 5}, "'driver' must be a string"),
+        ({"driver": "x", "bogus": SECRET}, "'bogus' cannot be set here; remove it"),
+        ({"driver": "x", "protected": True}, "'protected' cannot be set here"),
+        ({"driver": "x", "driver_info": SECRET}, "'driver_info' must be an object"),
+        ({"driver": "x", "uuid": SECRET}, "Expected UUID for uuid"),
+        ({"driver": "x", "resource_class": "x" * 81}, "between 0 and 80 characters"),
+        ({"driver": "x", "description": "x" * 4097}, "'description'"),
+        ({"driver": "x", "instance_name": ""}, "'instance_name'"),
+        ({"driver": "x", "maintenance": "maybe"}, "Invalid maintenance"),
+        ({"driver": "x", "network_data": {"a": 1}}, "network_data"),
+        ({"driver": "x", **{f"bogus{number}": 1 for number in range(9)}}, "and 4 more"),
+    ],
+)
+def test_a_message_names_the_field_and_the_remedy(body: Any, said: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        schemas.load(schemas.NODE, "node", body)
+
+    assert said in refused.value.message
+    if said != "Expected UUID for uuid":
+        assert SECRET not in refused.value.message
+
+
+def test_null_means_the_default_and_is_left_out(nodes: Nodes, others: Others) -> None:
+    nodes.create(call(4), {"driver": "ipmi", "name": None, "extra": None, "conductor_group": "", "maintenance": "no"})
+
+    _, body = others.last
+    assert body["node"].keys() == {"driver", "maintenance", "uuid"}
+
+
+@pytest.mark.parametrize("name", [name for name, field in NODE_FIELDS.items() if field.create and field.since > 1])
+def test_a_field_newer_than_the_request_is_not_acceptable_on_create(nodes: Nodes, others: Others, name: str) -> None:
+    kinds: dict[str, Any] = {"bool": False, "object": {}, "string": "x1"}
+    field = NODE_FIELDS[name]
+    body = {"driver": "ipmi", name: kinds[field.kind]}
+
+    with pytest.raises(NotAcceptable, match=f"1.{field.since}"):
+        nodes.create(call(field.since - 1), body)
+    nodes.create(call(field.since), body)
+    assert others.last[1]["node"][name] == kinds[field.kind]
+
+
+# What goes on the bus
+
+
+def test_a_new_node_has_a_uuid_before_it_leaves_the_gateway(nodes: Nodes, others: Others) -> None:
+    uuid, _ = nodes.create(call(), {"driver": "ipmi"})
+    given, _ = nodes.create(call(), {"driver": "ipmi", "uuid": UUID.upper()})
+
+    assert others.asked[0][1]["node"]["uuid"] == uuid
+    assert given == UUID
+
+
+def test_a_secret_leaves_only_sealed(nodes: Nodes, others: Others) -> None:
+    nodes.create(call(), {"driver": "redfish", "driver_info": {"redfish_password": SECRET}})
+    nodes.update(call(), "n1", [{"op": "add", "path": "/driver_info/redfish_password", "value": SECRET}], {})
+
+    assert SECRET not in repr(others.asked)
+
+
+def test_the_value_of_a_root_field_is_brought_into_its_form(nodes: Nodes, others: Others) -> None:
+    operations = [
+        {"op": "replace", "path": "/maintenance", "value": "YES"},
+        {"op": "add", "path": "/instance_uuid", "value": UUID.upper()},
+        {"op": "replace", "path": "/protected", "value": "0"},
+        {"op": "replace", "path": "/name", "value": None},
+    ]
+
+    nodes.update(call(), "n1", operations, {})
+
+    assert [each["value"] for each in others.last[1]["patch"]] == [True, UUID, False, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("name", "a b"), ("name", 5), ("extra", []), ("driver", None), ("chassis_uuid", "x"), ("maintenance", "zz")],
+)
+def test_a_value_that_does_not_fit_its_field_is_refused_in_a_patch(nodes: Nodes, name: str, value: Any) -> None:
+    with pytest.raises(InvalidRequest):
+        nodes.update(call(), "n1", [{"op": "replace", "path": f"/{name}", "value": value}], {})
+
+
+def test_interfaces_are_reset_only_with_a_new_driver(nodes: Nodes, others: Others) -> None:
+    change = [{"op": "replace", "path": "/driver", "value": "ipmi"}]
+
+    nodes.update(call(), "n1", change, {"reset_interfaces": ["True"]})
+
+    assert others.last[1]["reset_interfaces"] is True
+    with pytest.raises(InvalidRequest, match="changing the node's driver"):
+        nodes.update(call(), "n1", [], {"reset_interfaces": ["True"]})
+    with pytest.raises(NotAcceptable):
+        nodes.update(call(44), "n1", change, {"reset_interfaces": ["False"]})
+
+
+def test_a_cut_json_suffix_is_tried_as_part_of_the_name(nodes: Nodes, others: Others) -> None:
+    others.nodes = frozenset({"web.json"})
+
+    nodes.show(call(90, dropped_json=True), "web", {})
+
+    assert [body["ident"] for _, body, _ in others.asked] == ["web", "web.json"]
+    with pytest.raises(NotFound):
+        nodes.show(call(91), "web", {})
+
+
+def test_the_caller_travels_in_a_header(nodes: Nodes, others: Others) -> None:
+    nodes.show(call(global_request_id="req-2"), "n1", {})
+
+    header = others.last_headers["Steelyard-Caller"]
+    assert '"request_id":"req-1"' in header
+    assert '"global_request_id":"req-2"' in header
+    assert '"roles":["admin"]' in header
+
+
+def test_a_service_that_is_away_is_unavailable(sealer: Sealer) -> None:
+    alone = OverBus(MemoryBus(), "local", "inventory", query_timeout_s=1, command_timeout_s=1)
+
+    with pytest.raises(Unavailable):
+        Nodes(alone, sealer).show(call(), "n1", {})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"node_uuid": None}, {"node_ident": "n1"}, {"address": None}, {"address": "zz"}, {"name": ""},
+        {"name": "detail"}, {"name": UUID}, {"physical_network": ""}, {"physical_network": "x" * 65},
+        {"internal_info": {}}, {"local_link_connection": {"x": "1"}}, {"vendor": "x" * 33}, {"is_smartnic": "zz"},
+    ],
+)  # fmt: skip
+def test_a_port_that_does_not_fit_is_refused(ports: Ports, change: dict[str, Any]) -> None:
+    good = {"address": "AA:BB:CC:DD:EE:FF", "node_uuid": UUID}
+
+    with pytest.raises(InvalidRequest):
+        ports.create(call(), good | change)
+
+
+def test_a_port_names_its_node_by_uuid_or_from_v94_by_name(ports: Ports, others: Others) -> None:
+    ports.create(call(94), {"address": "AA:BB:CC:DD:EE:FF", "node_ident": "n1"})
+
+    assert others.last[1]["port"]["node_ident"] == "n1"
+    assert others.last[1]["port"]["address"] == "aa:bb:cc:dd:ee:ff"
+    with pytest.raises(NotAcceptable):
+        ports.create(call(93), {"address": "AA:BB:CC:DD:EE:FF", "node_ident": "n1"})
+
+
+def test_the_network_type_of_a_link_has_a_version_of_its_own(ports: Ports) -> None:
+    link = {"network_type": "unmanaged"}
+    body = {"address": "AA:BB:CC:DD:EE:FF", "node_uuid": UUID, "local_link_connection": link}
+    whole = {"op": "add", "path": "/local_link_connection", "value": link}
+    single = {"op": "add", "path": "/local_link_connection/network_type", "value": "unmanaged"}
+
+    ports.create(call(64), body)
+    ports.update(call(64), UUID, [whole, single])
+    with pytest.raises(NotAcceptable):
+        ports.create(call(63), body)
+    for operation in (whole, single):
+        with pytest.raises(NotAcceptable):
+            ports.update(call(63), UUID, [operation])
+
+
+def test_root_documents_are_kept_for_a_bounded_number_of_hosts() -> None:
+    root = Root()
+
+    first = root.v1("http://h0", 115)
+
+    assert root.v1("http://h0", 115) is first
+    assert b"conductors" in first
+    assert b"conductors" not in root.v1("http://h0", 48)
+    for number in range(2 * KEPT):
+        root.versions(f"http://h{number}")
+    assert root.v1("http://h0", 115) == first
