@@ -1,0 +1,23 @@
+"""Makes the reference pages that come from code: ``python -m docs.generate`` (``make docs``). Tests compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from steelyard_inventory.domain import diagram
+
+# page below docs/ → what makes its text
+PAGES: dict[str, Callable[[], str]] = {
+    "reference/states.md": diagram.states_page,
+    "reference/workflows.md": diagram.workflows_page,
+}
+
+
+def main() -> None:
+    for name, make in PAGES.items():
+        (Path(__file__).parent / name).write_text(make())
+
+
+if __name__ == "__main__":
+    main()

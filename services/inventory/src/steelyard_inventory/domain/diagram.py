@@ -1,0 +1,123 @@
+"""docs/reference/states.md and workflows.md, written from the tables: ``python -m docs.generate``; a test compares."""
+
+from __future__ import annotations
+
+from . import progress
+from .progress import Status, StepStatus
+from .projection import PROVISION
+from .transitions import FAILED, HOLDING, STABLE, TARGETS, TRANSIENT, TRANSITIONS, VERBS, WAITING, Event, State
+from .workflows import KINDS, QUEUE_ALLOWANCE_S, Kind, StepSpec, plan
+
+_NOTE = "<!-- Made from {module} by `make docs`; change it there. -->\n"
+_GROUPS = [
+    ("Stable", STABLE, "nothing goes on; `target_provision_state` is null"),
+    ("Transient", TRANSIENT, "work is going on, the node is locked"),
+    ("Waiting", WAITING, "an agent or a timer continues it"),
+    ("Holding", HOLDING, "an operator continues it"),
+    ("Failed", FAILED, "the target is kept, so that one sees what was wanted"),
+]
+_EXAMPLES: dict[Kind, dict[str, object]] = {
+    Kind.POWER: {"target": "power on"},
+    Kind.BOOT_MODE: {"target": "uefi"},
+    Kind.SECURE_BOOT: {"target": True},
+    Kind.BOOT_DEVICE: {"device": "pxe", "persistent": False},
+}
+_BEGUN_BY: dict[Kind, str] = {
+    Kind.VERIFY: "`manage` in state enroll",
+    Kind.POWER: "`PUT states/power`, power sync",
+    Kind.BOOT_MODE: "`PUT states/boot_mode`",
+    Kind.SECURE_BOOT: "`PUT states/secure_boot`",
+    Kind.BOOT_DEVICE: "other workflows (the API sets it directly, under a lease)",
+    Kind.MOVE: "verbs that need no hardware: `manage` elsewhere, `provide` without cleaning",
+}
+_STATUS_MEANS: dict[Status, str] = {
+    Status.RUNNING: "it holds the node's lock",
+    Status.DONE: "every step is done",
+    Status.FAILED: "a step failed, or its deadline came",
+    Status.ABORTED: "somebody asked for it",
+}
+_STEP_STATUS_MEANS: dict[StepStatus, str] = {
+    StepStatus.PENDING: "not begun",
+    StepStatus.DISPATCHED: "its message is out; dispatched again after a silence",
+    StepStatus.SLEEPING: "the provider asked for another slice, or a failure is to be tried again: at `due_at`",
+    StepStatus.WAITING: "for a signal, till the deadline",
+    StepStatus.DONE: "finished",
+    StepStatus.FAILED: "finished, with `error`",
+    StepStatus.ABORTED: "not run to its end, because the workflow ended",
+}
+
+
+def states_page() -> str:
+    """The states, the diagram and the table."""
+    parts = [
+        _NOTE.format(module="domain/transitions.py"),
+        "# States of a node\n",
+        "What can happen to a node in each state. Verbs of the API are **bold**; the others come from the engine.\n",
+        *(f"- {name} ({meaning}): {_listed(states)}" for name, states, meaning in _GROUPS),
+        "\n```mermaid\nstateDiagram-v2",
+        *(f'  state "{state}" as {_id(state)}' for state in TRANSITIONS),
+        *(f"  {_id(old)} --> {_id(new)}: {', '.join(events)}" for old, new, events in _arrows()),
+        "```\n",
+        "| state | target | event → new state |",
+        "| --- | --- | --- |",
+        *(f"| {state} | {TARGETS.get(state, '')} | {_row(events)} |" for state, events in TRANSITIONS.items()),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def workflows_page() -> str:
+    """Kinds with their steps, and what each status means."""
+    parts = [
+        _NOTE.format(module="domain/workflows.py and domain/progress.py"),
+        "# Workflows\n",
+        "Everything that touches hardware is a workflow: an ordered list of steps, at most one unfinished a node. How"
+        " one runs: [the road of one step](../explanation/engine.md).\n",
+        "| kind | begun by | steps | moves the provision state |",
+        "| --- | --- | --- | --- |",
+        *(f"| {kind} | {_BEGUN_BY[kind]} | {_steps(kind)} | {_moves(kind)} |" for kind in KINDS),
+        "\n## Patience\n",
+        "| step | may take (s) | retries | shares a message |",
+        "| --- | --- | --- | --- |",
+        *(_patience(spec) for kind in KINDS for spec in plan(kind, _EXAMPLES.get(kind, {}))),
+        f"\nThe engine's deadline is that time and {QUEUE_ALLOWANCE_S:.0f} s for queues, from the first dispatch. A"
+        f" retryable failure is tried again after {progress.BACK_OFF_S:.0f} s, then twice as long each time. A step"
+        f" that is out is dispatched again after {progress.REDISPATCH_S:.0f} s of silence, then twice as long.\n",
+        "## Status of a workflow\n",
+        *(f"- `{status}`: {_STATUS_MEANS[status]}" for status in Status),
+        "\n## Status of a step\n",
+        *(f"- `{status}`: {_STEP_STATUS_MEANS[status]}" for status in StepStatus),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _arrows() -> list[tuple[State, State, list[str]]]:
+    found: dict[tuple[State, State], list[str]] = {}
+    for old, events in TRANSITIONS.items():
+        for event, new in events.items():
+            found.setdefault((old, new), []).append(event)
+    return [(old, new, events) for (old, new), events in found.items()]
+
+
+def _row(events: dict[Event, State]) -> str:
+    verbs = set(VERBS.values())
+    return ", ".join(f"{f'**{event}**' if event in verbs else event} → {new}" for event, new in events.items())
+
+
+def _listed(states: frozenset[State]) -> str:
+    return ", ".join(f"`{state}`" for state in TRANSITIONS if state in states)
+
+
+def _id(state: State) -> str:
+    return state.replace(" ", "_").replace("-", "_")
+
+
+def _steps(kind: Kind) -> str:
+    return ", ".join(f"`{spec.interface}.{spec.name}`" for spec in plan(kind, _EXAMPLES.get(kind, {}))) or "none"
+
+
+def _moves(kind: Kind) -> str:
+    return "yes" if kind in PROVISION or kind is Kind.MOVE else ""
+
+
+def _patience(spec: StepSpec) -> str:
+    return f"| `{spec.interface}.{spec.name}` | {spec.timeout_s:.0f} | {spec.retries} | {'' if spec.alone else 'yes'} |"
