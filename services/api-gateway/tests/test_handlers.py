@@ -27,6 +27,7 @@ from steelyard_common.errors import (
     Unavailable,
     Unsupported,
 )
+from werkzeug.test import create_environ, run_wsgi_app
 
 UUID = "8ac951e5-0800-43ec-be85-0af36c7d306c"
 ROOT = Path(__file__).parents[3]
