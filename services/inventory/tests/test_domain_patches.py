@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_what_is_no_patch_is_refused(body: Any) -> None:
 
 
 def test_only_listed_roots_may_be_patched_and_the_answer_lists_them() -> None:
-    with pytest.raises(InvalidRequest, match="Cannot patch /uuid. Only the following can be updated: extra, name"):
+    with pytest.raises(InvalidRequest, match=r"Cannot patch /uuid\. Only the following can be updated: extra, name"):
         patched(("replace", "/uuid", "x"))
 
 
@@ -132,10 +133,8 @@ _OPERATIONS = st.lists(
 @given(body=_OPERATIONS)
 def test_any_patch_is_applied_or_refused_and_never_touches_the_original(body: list[dict[str, Any]]) -> None:
     before = copy.deepcopy(DOCUMENT)
-    try:
+    with contextlib.suppress(InvalidRequest):
         apply(DOCUMENT, parse(body, allowed=ROOTS, minor=115))
-    except InvalidRequest as error:
-        assert error.message
     assert before == DOCUMENT
 
 

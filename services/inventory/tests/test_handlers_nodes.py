@@ -138,7 +138,7 @@ def test_pages_by_any_key_are_the_whole_list_in_order(desk: Desk, sort_key: str,
     owners = ["b", None, "a", "b", None, "a", "c"]
     for index, owner in enumerate(owners):
         desk.create(name=f"n{index}", owner=owner, maintenance=index % 2 == 0)
-    asked = {"sort_key": sort_key, "sort_dir": sort_dir}
+    asked: dict[str, Any] = {"sort_key": sort_key, "sort_dir": sort_dir}
 
     whole = desk.list_nodes(**asked)["nodes"]
     paged: list[Any] = []

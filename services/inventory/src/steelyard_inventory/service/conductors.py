@@ -18,6 +18,7 @@ from .workers import Directory, Workers
 
 COMPOSITION_SINCE = 30
 PROPERTIES_SINCE = 14
+PLAIN_INTERFACES_SINCE = 31  # drivers knew the first of them one version before nodes did
 CONDUCTOR_DEFAULT = ("hostname", "conductor_group", "alive")
 CONDUCTOR_ALL = ("created_at", "updated_at", "hostname", "conductor_group", "drivers", "alive")
 CONDUCTOR_SORTS = frozenset({"id", "hostname", "conductor_group", "created_at", "updated_at"})
@@ -69,7 +70,7 @@ def _driver(name: str, hosts: list[str], api: Api, *, with_interfaces: bool) -> 
     document["type"] = "dynamic"
     if with_interfaces and name in HARDWARE_TYPES:
         for interface, since in INTERFACES.items():
-            if since <= api.minor or since < COMPOSITION_SINCE:
+            if since <= max(api.minor, PLAIN_INTERFACES_SINCE):
                 document[f"default_{interface}_interface"] = default_interface(name, interface)
                 document[f"enabled_{interface}_interfaces"] = list(HARDWARE_TYPES[name][interface])
     return document
