@@ -35,8 +35,15 @@ def run(api: Api, stop: threading.Event) -> int:
             screen.say(f"{title}: not reached by {', '.join(left)}")
             return 1
         screen.say(f"{title}: all machines in {time.monotonic() - began:.1f} s")
-    screen.say(f"Done. The API stays up at {api.url}/v1 until Ctrl-C.")
+    screen.say("Done: every machine was verified and power cycled.")
     return 0
+
+
+def run_and_stay(api: Api, stop: threading.Event) -> int:
+    """As ``run``; then says how to go on."""
+    status = run(api, stop)
+    print(f"The API stays up at {api.url}/v1 until Ctrl-C. Next, in another terminal: the commands above.", flush=True)
+    return status
 
 
 def _phase(

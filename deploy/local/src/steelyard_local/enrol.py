@@ -15,6 +15,7 @@ from steelyard_common.errors import Conflict, Unavailable
 from .api import Api
 
 PARALLEL = 8
+IN_ORDER = 64  # a small rack is enrolled in order, so that lists show it so
 Progress = Callable[[int, int], None]
 
 
@@ -39,7 +40,7 @@ def enrol(api: Api, nodes: list[dict[str, Any]], record: Path, progress: Progres
     """
     known = set(json.loads(record.read_text())) if record.exists() else set()
     new = [node for node in nodes if node["name"] not in known]
-    with ThreadPoolExecutor(PARALLEL) as pool:
+    with ThreadPoolExecutor(PARALLEL if len(new) > IN_ORDER else 1) as pool:
         for count, name in enumerate(pool.map(lambda node: _enrol_one(api, node), new), start=1):
             known.add(name)
             progress(count, len(new))

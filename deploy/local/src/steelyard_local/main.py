@@ -104,7 +104,7 @@ def _demo(options: argparse.Namespace) -> int:
     telemetry.configure_logging("local", "warning")
     with tempfile.TemporaryDirectory(prefix="steelyard-demo-", ignore_cleanup_errors=True) as folder:
         wanted = _options(options, Layout(options.data.absolute() if options.data else Path(folder)))
-        return Supervisor(wanted, job=demo.run, leave_after_job=is_oneshot).run()
+        return Supervisor(wanted, job=demo.run if is_oneshot else demo.run_and_stay, leave_after_job=is_oneshot).run()
 
 
 def _options(options: argparse.Namespace, layout: Layout) -> Options:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,7 +34,7 @@ def show(layout: Layout, *, as_json: bool) -> int:
     """→ 0 when all is well, 1 when something is not, 3 when nothing runs."""
     state = state_room.read(layout.state)
     is_up = state is not None and state_room.is_locked(layout)
-    rows = [_row(child) for child in state.children] if state is not None and is_up else []
+    rows = [_row(_with_url(child, layout)) for child in state.children] if state is not None and is_up else []
     phase = state.phase if state is not None and is_up else "down"
     if as_json:
         body = {"phase": phase, "url": state.url if state and is_up else None, "data": str(layout.root)}
@@ -47,6 +47,12 @@ def show(layout: Layout, *, as_json: bool) -> int:
     if not is_up:
         return 3
     return 0 if phase == "ready" and all(row.health == "ready" for row in rows) else 1
+
+
+def _with_url(child: ChildState, layout: Layout) -> ChildState:
+    """A service that was just started again wrote its port after the state was written."""
+    file = layout.port_file(child.name)
+    return replace(child, url=f"http://127.0.0.1:{file.read_text()}") if not child.url and file.exists() else child
 
 
 def _row(child: ChildState) -> Row:
@@ -88,7 +94,7 @@ def _probe(child: ChildState) -> tuple[str, str]:
             case "nats":
                 return "ready", _nats_info(child.url)["version"]
             case "rack":
-                status, body = _get(child.url, "/rack")
+                status, body = _get(child.url, "/")
                 return ("ready" if status == 200 else f"HTTP {status}"), f"{body.get('machines', '?')} machines"
             case _:
                 status, body = _get(child.url, "/health/ready")

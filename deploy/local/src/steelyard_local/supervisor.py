@@ -69,8 +69,8 @@ class Supervisor:
             write_clouds(self._options.layout, self._options.url, self._options.auth, suite.credentials)
             if suite.rack:
                 self._enrol(api, suite.rack.control_port)
-            self._write("ready")
             self._tell()
+            self._write("ready")
             if self._job is not None:
                 self._status = self._job(api, self._stop)
                 if self._leave_after_job:
