@@ -14,6 +14,7 @@ from steelyard_lab.prerequisites import NAMESPACES, NETWORK, packages_line, what
 
 WORK = Path(__file__).parent.parent / "work"
 CANNOT_RUN = 3
+ENDINGS = {0: "passed", 130: "stopped by a signal"}
 
 
 def main() -> int:
@@ -30,7 +31,7 @@ def main() -> int:
     finally:
         kept = _keep_results(folder)
         shutil.rmtree(folder)
-        print(f"lab: {'passed' if status == 0 else 'FAILED'}; matrix, consoles and logs: {kept}")
+        print(f"lab: {ENDINGS.get(status, 'FAILED')}; matrix, consoles and logs: {kept}")
     return status
 
 
@@ -59,8 +60,8 @@ def _run_inside(folder: Path, api_url: str) -> int:
 
 
 def _keep_results(folder: Path) -> Path:
-    """Copies what a reader wants to see to tests/lab/work, over that of the last run."""
-    WORK.mkdir(exist_ok=True)
+    """Puts what a reader wants to see into tests/lab/work, in place of what the last run left there."""
+    shutil.rmtree(WORK, ignore_errors=True)
     for file in [folder / "matrix.md", *folder.rglob("*.log")]:
         if file.is_file():
             target = WORK / file.relative_to(folder)
