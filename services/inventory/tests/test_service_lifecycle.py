@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 from steelyard_common.contracts.steps import Done, Failed
 from steelyard_common.errors import Busy, Conflict, DeviceUnreachable, InvalidRequest, NotFound
+from steelyard_common.testing import eventually
 from steelyard_inventory.service.lifecycle import Caller
 
 if TYPE_CHECKING:
@@ -250,3 +253,22 @@ def test_boot_settings_wait_for_a_stable_state_and_known_words(stage: Stage) -> 
         stage.lifecycle.set_secure_boot(node, True, ANYONE)
     with pytest.raises(InvalidRequest):
         stage.lifecycle.set_boot_mode(node, "coreboot", ANYONE)
+
+
+def test_verbs_that_are_handled_together_meet_what_the_earlier_left(stage: Stage) -> None:
+    busy, node, other = stage.add_node(), stage.add_node(provision_state="available"), stage.add_node()
+    with ThreadPoolExecutor(4) as pool:
+        with stage.database.begin() as transaction:
+            transaction.connection.execute(sa.text("SELECT 1 FROM nodes WHERE uuid = :node FOR UPDATE"), {"node": busy})
+            first = pool.submit(stage.lifecycle.set_power, busy, "power on", None, ANYONE)
+            eventually(lambda: stage.lifecycle._verbs._is_led and not stage.lifecycle._verbs._queue)
+            calls = []
+            for uuid, verb in [(node, "manage"), (node, "provide"), (other, "active")]:
+                calls.append(pool.submit(stage.lifecycle.set_provision, uuid, verb, ANYONE))
+                eventually(lambda: len(stage.lifecycle._verbs._queue) == len(calls))
+        errors = [call.exception(10) for call in [first, *calls]]
+
+    assert [type(error) for error in errors] == [type(None), type(None), type(None), InvalidRequest]
+    shown = stage.node(node)
+    assert (shown["provision_state"], shown["fence"]) == ("available", 2)
+    assert stage.facts(node).count("provision-state-changed") == 2
