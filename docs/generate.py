@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from steelyard_inventory.domain import diagram
+from steelyard_local.reference import settings_page
 
 # page below docs/ → what makes its text
 PAGES: dict[str, Callable[[], str]] = {
     "reference/states.md": diagram.states_page,
     "reference/workflows.md": diagram.workflows_page,
+    "reference/settings.md": settings_page,
 }
 
 
