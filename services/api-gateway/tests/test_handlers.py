@@ -134,7 +134,9 @@ def test_every_route_of_the_tables_is_among_the_calls_above() -> None:
 
 
 def test_the_properties_of_a_driver_need_no_other_service(api: Api, others: Others) -> None:
-    assert "redfish_address" in api("GET", "/v1/drivers/redfish/properties").get_json()
+    for driver, key in (("redfish", "redfish_address"), ("ipmi", "ipmi_address")):
+        assert api("GET", f"/v1/drivers/{driver}/properties").get_json()[key]
+    assert api("GET", "/v1/drivers/fake-hardware/properties").get_json() == {}
     assert api("GET", "/v1/drivers/nope/properties").status_code == 404
     assert others.asked == []
 
@@ -431,6 +433,13 @@ def test_provision_requests_may_be_larger(api: Api) -> None:
 
     assert response.status_code == 400
     assert "bogus" in message(response)
+
+
+def test_parameters_that_are_null_or_empty_count_as_not_given(api: Api, others: Others) -> None:
+    body: dict[str, Any] = {"target": "manage", "configdrive": None, "clean_steps": [], "rescue_password": ""}
+
+    assert api("PUT", f"{STATES}/provision", body).status_code == 202
+    assert others.last[1].keys() == {"api", "ident", "target"}
 
 
 def test_a_nul_is_refused_before_a_database_would(api: Api, others: Others) -> None:

@@ -50,8 +50,9 @@ class Settings(SealSettings):
         default=10.0,
         metadata=env("STEELYARD_QUERY_TIMEOUT_S", "seconds that a read may take", parse=seconds),
     )
+    # Inventory answers in milliseconds. A longer wait only hides from the client that it has died with the request.
     command_timeout_s: float = field(
-        default=30.0,
+        default=10.0,
         metadata=env("STEELYARD_COMMAND_TIMEOUT_S", "seconds that a change may take to be accepted", parse=seconds),
     )
     device_timeout_s: float = field(

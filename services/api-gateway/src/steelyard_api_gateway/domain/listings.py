@@ -24,11 +24,11 @@ Query = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """What may be asked of one resource. ``fields`` and ``sortable``: name → minor version it came with."""
+    """What may be asked of one resource. ``fields``: name → minor version it came with."""
 
     resource: str
     fields: dict[str, int]
-    sortable: dict[str, int] = field(default_factory=dict)
+    sortable: frozenset[str] = frozenset()
     filters: dict[str, Filter] = field(default_factory=dict)
     fields_since: int = 8
     detail_since: int = 43
@@ -40,9 +40,8 @@ def _since(fields: dict[str, Field], *extra: str) -> dict[str, int]:
     return {name: each.since for name, each in fields.items()} | dict.fromkeys(extra, 1)
 
 
-def _sortable(fields: dict[str, Field], *without: str) -> dict[str, int]:
-    plain = {name: each.since for name, each in fields.items() if each.sortable and name not in without}
-    return {"id": 1} | plain
+def _sortable(fields: dict[str, Field], *without: str) -> frozenset[str]:
+    return frozenset({"id"} | {name for name, each in fields.items() if each.sortable and name not in without})
 
 
 _DRIVER_FIELDS = {"name": 1, "hosts": 1, "links": 1, "properties": 14, "type": 30} | {
@@ -81,7 +80,7 @@ DRIVERS = Listing(
 CONDUCTORS = Listing(
     resource="conductor",
     fields=_CONDUCTOR_FIELDS,
-    sortable=dict.fromkeys(("id", "hostname", "conductor_group", "created_at", "updated_at"), 49),
+    sortable=frozenset({"id", "hostname", "conductor_group", "created_at", "updated_at"}),
     filters=CONDUCTOR_FILTERS,
     detail_since=49,
     marker_is_uuid=False,
@@ -184,11 +183,11 @@ def _paging(listing: Listing, query: Query, minor: int) -> dict[str, Any]:
 
 def _sort_key(listing: Listing, query: Query, minor: int) -> str:
     key = (single("sort_key", query) if "sort_key" in query else "") or "id"
-    since = listing.sortable.get(key)
-    if since is None:
-        raise InvalidRequest(f'The sort_key value "{values.plain(key)}" is an invalid field for sorting')
+    since = listing.fields.get(key, 1)
     if since > minor:
         raise too_new(f"the sort key {key}", since)
+    if key not in listing.sortable:
+        raise InvalidRequest(f'The sort_key value "{values.plain(key)}" is an invalid field for sorting')
     return key
 
 

@@ -38,7 +38,8 @@ class States:
 
     def set_provision(self, call: Call, ident: str, body: Any) -> None:
         given = read_arguments(body, _PROVISION, required="target")
-        parameters = {name: value for name, value in given.items() if name != "target" and value is not None}
+        # Clients send what they do not mean as null or empty.
+        parameters = {name: value for name, value in given.items() if name != "target" and value not in (None, "", [])}
         verbs.check_provision(str(given["target"]), parameters, call.minor)
         if "disable_ramdisk" in parameters:
             parameters["disable_ramdisk"] = values.boolean("disable_ramdisk", parameters["disable_ramdisk"])

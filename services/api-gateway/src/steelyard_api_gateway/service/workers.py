@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import orjson
 from steelyard_common.bmc.driver_info import PROPERTIES
+from steelyard_common.contracts.hardware import HARDWARE_TYPES
 from steelyard_common.errors import NotFound
 
 from ..domain import listings, values
@@ -11,8 +12,16 @@ from ..domain.listings import CONDUCTORS, DRIVERS, Query
 from ..drivers import Upstream
 from .call import Call
 
-# Hardware type → finished answer; texts of the BMC drivers do not change while we run.
-_PROPERTIES = {name: orjson.dumps(properties) for name, properties in PROPERTIES.items()}
+
+def _properties(hardware_type: str) -> dict[str, str]:
+    """What the interfaces that speak to the BMC read from driver_info: key → description."""
+    interfaces = HARDWARE_TYPES[hardware_type]
+    spoken = {name: None for kind in ("power", "management") for name in interfaces[kind]}
+    return {key: text for name in spoken for key, text in PROPERTIES.get(name, {}).items()}
+
+
+# Hardware type → finished answer; the drivers' texts do not change while we run.
+_PROPERTIES = {name: orjson.dumps(_properties(name)) for name in HARDWARE_TYPES}
 
 
 class Workers:
