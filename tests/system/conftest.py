@@ -13,8 +13,8 @@ from .operator import Operator
 
 @pytest.fixture
 def rack() -> Iterator[RunningRack]:
-    """Twenty machines that take their time; half speak Redfish, half IPMI."""
-    with running_rack(machines=20, fast=False, power_on="0.5-1.5", power_off="0.5-1.5") as rack:
+    """Twenty-one machines (one is a witness) that take their time; half speak Redfish, half IPMI."""
+    with running_rack(machines=21, fast=False, power_on="0.5-1.5", power_off="0.5-1.5") as rack:
         yield rack
 
 

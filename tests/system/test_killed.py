@@ -43,14 +43,16 @@ def _kill(supervisor: int, is_victim: Callable[[str], bool]) -> None:
             process.kill()
 
 
-def _in_stride(operator: Operator, name: str) -> float:
+def _in_stride(operator: Operator, name: str, *, after: str) -> float:
     """Seconds until a question, a command and its step have gone through every part again."""
     start = time.monotonic()
     while True:
         status, _ = operator.call("PUT", f"/v1/nodes/{name}/states/power", {"target": "power on"})
         if status == 202:
             break
-        assert time.monotonic() - start < BACK_WITHIN_S, f"still {status} after {BACK_WITHIN_S:.0f} s"
+        assert time.monotonic() - start < BACK_WITHIN_S, (
+            f"{after} was killed: still {status} after {BACK_WITHIN_S:.0f} s"
+        )
         time.sleep(0.2)
     operator.wait(name, lambda node: not node["target_power_state"], within_s=BACK_WITHIN_S)
     return time.monotonic() - start
@@ -77,7 +79,7 @@ def test_power_changes_survive_kill_9_of_every_process_in_turn(
                 if finished.wait(1.0):
                     break
                 _kill(suite.pid, is_victim)
-                back[victim] = max(back.get(victim, 0.0), _in_stride(operator, witness))
+                back[victim] = max(back.get(victim, 0.0), _in_stride(operator, witness, after=victim))
         return back
 
     with ThreadPoolExecutor(len(workers) + 1) as pool:
