@@ -391,15 +391,18 @@ def test_shards_are_spread_over_the_period() -> None:
     assert len(set(places)) == schedule.SHARDS
 
 
-@pytest.mark.parametrize("late", [0, 0.2, 0.99, 1.5, 7.3])
-def test_a_late_shard_takes_up_its_place_again_within_one_period(late: float) -> None:
+@pytest.mark.parametrize("late", [0, 0.2, 0.75, 0.76, 0.99, 1.5, 7.3])
+def test_a_late_shard_takes_up_its_place_again_neither_at_once_nor_too_late(late: float) -> None:
     period = schedule.period_s(60)
     now = 100 + late * period
 
-    following = schedule.next_due(100, now, period, jitter=0)
+    for jitter in (0, 1):
+        following = schedule.next_due(100, now, period, jitter)
 
-    assert now <= following <= now + period
-    assert (following - 100) % period == pytest.approx(0, abs=1e-6) or late == 0
+        place = following + jitter * schedule.JITTER_SHARE * period
+        turns = (place - 100) / period
+        assert turns == pytest.approx(round(turns))
+        assert 0.2 * period <= following - now <= 1.25 * period < 60
 
 
 def test_jitter_only_ever_shortens_the_period() -> None:

@@ -12,6 +12,7 @@ SHARDS = 64
 # A state may be as old as the interval: the rest of it is left for waiting, reading and storing.
 PERIOD_SHARE = 0.75
 JITTER_SHARE = 0.05
+SHORTEST_SHARE = 0.25
 
 
 def period_s(interval_s: float) -> float:
@@ -24,6 +25,10 @@ def first_due(shard: int, now: float, period: float) -> float:
 
 
 def next_due(due: float, now: float, period: float, jitter: float) -> float:
-    """The next place of a shard that was due at ``due``. ``jitter``: 0…1, drawn by the caller."""
-    turns = max(1, math.ceil((now - due) / period))
+    """The next place of a shard that was due at ``due``. ``jitter``: 0…1, drawn by the caller.
+
+    A shard that is so late that its next place is near waits for the one after: ``SHORTEST_SHARE`` keeps it from being
+    polled twice in a row, and what it adds to a period is still less than the promised age.
+    """
+    turns = max(1, math.ceil((now - due) / period + SHORTEST_SHARE))
     return due + turns * period - jitter * JITTER_SHARE * period

@@ -12,7 +12,15 @@ from datetime import datetime
 from typing import Any
 
 from steelyard_common.bmc import BootDevice, Indicator, PowerAction, PowerState, Sensor
-from steelyard_common.errors import Busy, DeviceUnreachable, InvalidRequest, OutcomeUnknown, SteelyardError, Unsupported
+from steelyard_common.errors import (
+    Busy,
+    DeviceUnreachable,
+    InvalidRequest,
+    NotFound,
+    OutcomeUnknown,
+    SteelyardError,
+    Unsupported,
+)
 
 from . import Node
 
@@ -22,6 +30,7 @@ _AFTER = {
     PowerAction.SOFT_OFF: PowerState.OFF,
     PowerAction.RESET: PowerState.ON,
 }
+_LAMP_STATES = ("on", "off", "blinking")
 Hook = Callable[[], None]
 
 
@@ -104,6 +113,8 @@ class SimulatedBmc:
 
     def set_boot_mode(self, mode: str) -> None:
         self._answer()
+        if mode not in ("bios", "uefi"):
+            raise Unsupported(f"this BMC does not know boot mode {mode}")
         self.boot_mode = mode
 
     def get_secure_boot(self) -> bool | None:
@@ -118,14 +129,18 @@ class SimulatedBmc:
 
     def list_indicators(self) -> tuple[Indicator, ...]:
         self._answer()
-        states = ("on", "off", "blinking")
-        return (Indicator(component="chassis", name="led", state=self.lamp, readonly=False, states=states),)
+        return (Indicator(component="chassis", name="led", state=self.lamp, readonly=False, states=_LAMP_STATES),)
 
-    def get_indicator(self, component: str, name: str) -> str:  # noqa: ARG002
+    def get_indicator(self, component: str, name: str) -> str:
+        self._answer()
+        if (component, name) != ("chassis", "led"):
+            raise NotFound(f"there is no indicator {name}@{component}")
         return self.lamp
 
-    def set_indicator(self, component: str, name: str, state: str) -> None:  # noqa: ARG002
-        self._answer()
+    def set_indicator(self, component: str, name: str, state: str) -> None:
+        self.get_indicator(component, name)
+        if state not in _LAMP_STATES:
+            raise InvalidRequest(f"indicator {name}@{component} cannot be set to {state}")
         self.lamp = state
 
     def get_vendor(self) -> str | None:

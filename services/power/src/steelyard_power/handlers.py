@@ -1,0 +1,100 @@
+"""Table of contents of power: what can be asked of it, and the steps it takes from the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, fields, validate
+from steelyard_common.bus import CALLER, Bus, Endpoint, Request
+from steelyard_common.contracts import subjects
+
+from .service.direct import Asked, Direct
+from .service.steps import StepProvider
+
+PASSED_ON = (CALLER, "traceparent")
+# Interfaces whose steps this service provides; each has a consumer, so that a slow one does not hold up the other.
+STEP_INTERFACES = ("power", "management")
+
+
+class _Schema(Schema):
+    class Meta:
+        unknown = EXCLUDE  # the newer side may speak first
+
+
+class NothingSchema(_Schema):
+    pass
+
+
+class IdentSchema(_Schema):
+    ident = fields.String(required=True, validate=validate.Length(min=1, max=255))
+
+
+class BootDeviceSchema(IdentSchema):
+    boot_device = fields.String(required=True, validate=validate.Length(min=1, max=255))
+    persistent = fields.Boolean(load_default=False)
+
+
+class IndicatorsSchema(IdentSchema):
+    component = fields.String(load_default=None, allow_none=True)
+
+
+class IndicatorSchema(IdentSchema):
+    name = fields.String(required=True, validate=validate.Length(min=1, max=255))
+
+
+class SetIndicatorSchema(IndicatorSchema):
+    state = fields.String(required=True, validate=validate.OneOf(["on", "off", "blinking", "unknown"]))
+
+
+Ask = Callable[[Direct, Asked, dict[str, Any]], dict[str, Any] | None]
+
+QUERIES: dict[str, tuple[type[Schema], Ask]] = {
+    "boot-device": (IdentSchema, lambda direct, asked, _: direct.boot_device(asked)),
+    "supported-boot-devices": (IdentSchema, lambda direct, asked, _: direct.supported_boot_devices(asked)),
+    "indicators": (IndicatorsSchema, lambda direct, asked, body: direct.indicators(asked, body["component"])),
+    "indicator": (IndicatorSchema, lambda direct, asked, body: direct.indicator(asked, body["name"])),
+    "bmc-report": (NothingSchema, lambda direct, _asked, _body: direct.bmc_report()),
+}
+COMMANDS: dict[str, tuple[type[Schema], Ask]] = {
+    "set-boot-device": (
+        BootDeviceSchema,
+        lambda direct, asked, body: direct.set_boot_device(asked, body["boot_device"], body["persistent"]),
+    ),
+    "inject-nmi": (IdentSchema, lambda direct, asked, _: direct.inject_nmi(asked)),
+    "set-indicator": (
+        SetIndicatorSchema,
+        lambda direct, asked, body: direct.set_indicator(asked, body["name"], body["state"]),
+    ),
+}
+
+
+def endpoints(site: str, direct: Direct) -> Sequence[Endpoint]:
+    """What ``Bus.serve`` takes."""
+
+    def row(subject: str, schema: type[Schema], ask: Ask) -> Endpoint:
+        return Endpoint(
+            subject=subject, schema=schema, handler=lambda request: ask(direct, _asked(request), request.body)
+        )
+
+    return [
+        *(row(subjects.query(site, "power", verb), schema, ask) for verb, (schema, ask) in QUERIES.items()),
+        *(row(subjects.command(site, "power", verb), schema, ask) for verb, (schema, ask) in COMMANDS.items()),
+    ]
+
+
+def consume(bus: Bus, site: str, provider: StepProvider, *, workers: int) -> None:
+    """Begin to take steps."""
+    for interface in STEP_INTERFACES:
+        bus.consume(
+            subjects.STEPS_STREAM,
+            f"step-{interface}",
+            [subjects.step(site, interface, "*")],
+            provider.handle,
+            workers=workers,
+        )
+
+
+def _asked(request: Request) -> Asked:
+    headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+    return Asked(ident=request.body.get("ident", ""), deadline=request.deadline, headers=headers)

@@ -1,0 +1,109 @@
+"""Direct calls to a BMC: boot device, NMI, indicators (API facts §7.2). Writes hold the node by a lease meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from steelyard_common.bmc import BmcDriver
+from steelyard_common.errors import InvalidRequest, Unavailable
+
+from ..drivers import Conversations
+from .inventory import Inventory
+
+ANSWER_MARGIN_S = 1.0  # left for the way back to the caller
+LONGEST_S = 30.0
+MANAGEMENT = "management"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Who is asked for and until when. ``deadline``: time.monotonic(); ``headers``: the caller's, passed on."""
+
+    ident: str
+    deadline: float
+    headers: Mapping[str, str]
+
+    def left_s(self) -> float:
+        """Errors: Unavailable when nobody would wait for the answer any more."""
+        left = self.deadline - time.monotonic() - ANSWER_MARGIN_S
+        if left <= 0:
+            raise Unavailable("no time is left for the BMC; nothing was sent")
+        return min(left, LONGEST_S)
+
+
+class Direct:
+    """One method a question or command; errors as the driver raises them, and those of the lease."""
+
+    def __init__(self, inventory: Inventory, conversations: Conversations) -> None:
+        self._inventory, self._conversations = inventory, conversations
+
+    def boot_device(self, asked: Asked) -> dict[str, Any]:
+        with self._reading(asked) as driver:
+            boot = driver.get_boot_device()
+        return {"boot_device": boot.device, "persistent": boot.persistent}
+
+    def supported_boot_devices(self, asked: Asked) -> dict[str, Any]:
+        with self._reading(asked) as driver:
+            return {"supported_boot_devices": list(driver.supported_boot_devices())}
+
+    def set_boot_device(self, asked: Asked, device: str, persistent: bool) -> None:
+        with self._writing(asked, f"set boot device {device}") as driver:
+            driver.set_boot_device(device, persistent=persistent)
+
+    def inject_nmi(self, asked: Asked) -> None:
+        with self._writing(asked, "inject NMI") as driver:
+            driver.inject_nmi()
+
+    def indicators(self, asked: Asked, component: str | None) -> dict[str, Any]:
+        with self._reading(asked) as driver:
+            lamps = driver.list_indicators()
+        rows = [
+            {
+                "name": f"{lamp.name}@{lamp.component}",
+                "component": lamp.component,
+                "readonly": lamp.readonly,
+                "states": list(lamp.states),
+            }
+            for lamp in lamps
+            if component in (None, lamp.component)
+        ]
+        return {"indicators": rows}
+
+    def indicator(self, asked: Asked, name: str) -> dict[str, Any]:
+        lamp, component = split_lamp(name)
+        with self._reading(asked) as driver:
+            return {"state": driver.get_indicator(component, lamp)}
+
+    def set_indicator(self, asked: Asked, name: str, state: str) -> None:
+        lamp, component = split_lamp(name)
+        with self._writing(asked, f"set indicator {name}") as driver:
+            driver.set_indicator(component, lamp, state)
+
+    def bmc_report(self) -> dict[str, Any]:
+        return {"bmcs": self._conversations.report()}
+
+    @contextmanager
+    def _reading(self, asked: Asked) -> Iterator[BmcDriver]:
+        node = self._inventory.node(asked.ident, asked.headers)
+        with self._conversations.open(node, MANAGEMENT, timeout_s=asked.left_s()) as driver:
+            yield driver
+
+    @contextmanager
+    def _writing(self, asked: Asked, purpose: str) -> Iterator[BmcDriver]:
+        with (
+            self._inventory.lease(asked.ident, purpose, asked.left_s(), asked.headers) as node,
+            self._conversations.open(node, MANAGEMENT, timeout_s=asked.left_s()) as driver,
+        ):
+            yield driver
+
+
+def split_lamp(name: str) -> tuple[str, str]:
+    """``led@chassis`` → (led, chassis). Errors: InvalidRequest."""
+    lamp, at, component = name.rpartition("@")
+    if not (lamp and at and component):
+        raise InvalidRequest(f"'{name}' is no indicator; write <name>@<component>, as in led@chassis")
+    return lamp, component

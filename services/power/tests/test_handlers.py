@@ -1,0 +1,207 @@
+"""Entrances: what is asked, refused, answered; over the bus twin, with its JSON there and back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+from steelyard_common.bmc import BootDevice
+from steelyard_common.bus import CALLER, MemoryBus, Message
+from steelyard_common.contracts import subjects
+from steelyard_common.errors import (
+    Busy,
+    DeviceRefused,
+    DeviceUnreachable,
+    InvalidRequest,
+    NotFound,
+    OutcomeUnknown,
+    Unavailable,
+    Unsupported,
+)
+from steelyard_common.testing import SetClock
+from steelyard_power import handlers
+from steelyard_power.drivers.simulated import SimulatedBmc, SimulatedConversations
+from steelyard_power.service.direct import Asked, Direct
+from steelyard_power.service.inventory import Inventory
+from steelyard_power.testing import Engine, InventoryTwin, node
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def twin(memory_bus: MemoryBus) -> InventoryTwin:
+    twin = InventoryTwin()
+    twin.serve(memory_bus)
+    return twin
+
+
+@pytest.fixture
+def direct(memory_bus: MemoryBus, conversations: SimulatedConversations) -> Direct:
+    direct = Direct(Inventory(memory_bus, "local", "power-1.test"), conversations)
+    memory_bus.serve("power", handlers.endpoints("local", direct))
+    return direct
+
+
+@pytest.fixture
+def bmc(twin: InventoryTwin, conversations: SimulatedConversations, clock: SetClock) -> SimulatedBmc:
+    """The BMC of the node n1."""
+    row = twin.add(node())
+    conversations.bmcs[row["uuid"]] = bmc = SimulatedBmc(clock=clock)
+    return bmc
+
+
+@pytest.fixture
+def query(memory_bus: MemoryBus, direct: Direct) -> Ask:
+    def ask(verb: str, **body: Any) -> Any:
+        subject = subjects.query("local", "power", verb)
+        return orjson.loads(memory_bus.request(subject, body, timeout_s=10))
+
+    return ask
+
+
+@pytest.fixture
+def command(memory_bus: MemoryBus, direct: Direct) -> Ask:
+    def ask(verb: str, **body: Any) -> Any:
+        subject = subjects.command("local", "power", verb)
+        answer = memory_bus.request(subject, body, timeout_s=10, headers={CALLER: '{"request_id": "req-1"}'})
+        return orjson.loads(answer or b"null")
+
+    return ask
+
+
+@pytest.mark.usefixtures("bmc")
+def test_the_boot_device_is_told_by_name_or_uuid(query: Ask, twin: InventoryTwin) -> None:
+    answer = {"boot_device": "disk", "persistent": True}
+
+    assert query("boot-device", ident="n1") == answer
+    assert query("boot-device", ident=next(iter(twin.nodes))) == answer
+    assert query("supported-boot-devices", ident="n1") == {"supported_boot_devices": ["pxe", "disk", "cdrom"]}
+    assert twin.leases == []
+
+
+def test_a_boot_device_is_set_under_a_lease_that_is_given_back(
+    command: Ask, twin: InventoryTwin, bmc: SimulatedBmc
+) -> None:
+    command("set-boot-device", ident="n1", boot_device="pxe")
+
+    assert bmc.boot == BootDevice(device="pxe", persistent=False)
+    assert [(lease["purpose"], lease["holder"]) for lease in twin.leases] == [("set boot device pxe", "power-1.test")]
+    assert twin.leased == {}
+
+
+@pytest.mark.parametrize(
+    "error", [DeviceUnreachable("gone"), DeviceRefused("no"), Unsupported("cannot"), OutcomeUnknown()]
+)
+def test_the_errors_of_a_bmc_reach_the_caller_and_the_lease_is_given_back(
+    command: Ask, twin: InventoryTwin, bmc: SimulatedBmc, error: Any
+) -> None:
+    bmc.fault = error
+
+    with pytest.raises(type(error)) as caught:
+        command("inject-nmi", ident="n1")
+
+    assert caught.value.message == error.message
+    assert (twin.leased, bmc.nmis) == ({}, 0)
+
+
+def test_a_node_that_somebody_holds_is_not_written_to_but_may_be_read(
+    command: Ask, query: Ask, twin: InventoryTwin, bmc: SimulatedBmc
+) -> None:
+    next(iter(twin.nodes.values()))["busy"] = True
+
+    with pytest.raises(Busy, match="locked by host"):
+        command("inject-nmi", ident="n1")
+
+    assert bmc.nmis == 0
+    assert query("boot-device", ident="n1")["boot_device"] == "disk"
+
+
+def test_indicators_are_listed_read_and_set(command: Ask, query: Ask, bmc: SimulatedBmc) -> None:
+    lamp = {"name": "led@chassis", "component": "chassis", "readonly": False, "states": ["on", "off", "blinking"]}
+
+    assert query("indicators", ident="n1") == {"indicators": [lamp]}
+    assert query("indicators", ident="n1", component="disk") == {"indicators": []}
+    command("set-indicator", ident="n1", name="led@chassis", state="blinking")
+    assert query("indicator", ident="n1", name="led@chassis") == {"state": "blinking"}
+    assert bmc.lamp == "blinking"
+
+
+def test_an_nmi_is_injected_once(command: Ask, bmc: SimulatedBmc) -> None:
+    command("inject-nmi", ident="n1")
+
+    assert bmc.nmis == 1
+
+
+@pytest.mark.usefixtures("bmc")
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("boot-device", {}),
+        ("boot-device", {"ident": 7}),
+        ("indicator", {"ident": "n1"}),
+        ("indicator", {"ident": "n1", "name": "led"}),
+        ("indicator", {"ident": "n1", "name": "@chassis"}),
+    ],
+)
+def test_questions_that_make_no_sense_are_refused(query: Ask, verb: str, body: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest):
+        query(verb, **body)
+
+
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("set-boot-device", {"ident": "n1"}),
+        ("set-boot-device", {"ident": "n1", "boot_device": ""}),
+        ("set-indicator", {"ident": "n1", "name": "led@chassis", "state": "green"}),
+    ],
+)
+def test_commands_that_make_no_sense_are_refused_before_anything_is_held(
+    command: Ask, twin: InventoryTwin, verb: str, body: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidRequest):
+        command(verb, **body)
+
+    assert twin.leases == []
+
+
+def test_unknown_nodes_are_not_found_and_a_missing_inventory_is_said(query: Ask, twin: InventoryTwin) -> None:
+    with pytest.raises(NotFound):
+        query("boot-device", ident="nobody")
+
+
+def test_without_inventory_nothing_is_sent(query: Ask) -> None:
+    with pytest.raises(Unavailable, match="inventory service is away"):
+        query("boot-device", ident="n1")
+
+
+@pytest.mark.usefixtures("bmc")
+def test_when_nobody_waits_any_more_nothing_is_sent(direct: Direct, twin: InventoryTwin) -> None:
+    with pytest.raises(Unavailable, match="nothing was sent"):
+        direct.inject_nmi(Asked(ident="n1", deadline=time.monotonic() + 0.5, headers={}))
+
+    assert twin.leases == []
+
+
+@pytest.mark.usefixtures("bmc")
+def test_the_report_names_each_bmc(query: Ask) -> None:
+    assert len(query("bmc-report")["bmcs"]) == 1
+
+
+def test_steps_of_both_interfaces_are_taken_from_the_stream_and_answered(engine: Engine) -> None:
+    handlers.consume(engine.bus, "local", engine.provider, workers=2)
+    on = node("fake")
+    steps = [engine.dispatch(on, "power", "verify"), engine.dispatch(on, "management", "observe")]
+
+    for number, message in enumerate(steps):
+        subject = subjects.step("local", message.steps[0].interface, on["uuid"])
+        engine.conversations.bmcs[on["uuid"]] = SimulatedBmc(clock=engine.clock)
+        engine.bus.publish([Message(subject=subject, body=orjson.dumps(message.to_dict()), msg_id=str(number))])
+    engine.bus.deliver()
+
+    answers = [each for each in engine.bus.published if each.subject == subjects.result("local", engine.workflow)]
+    assert [orjson.loads(each.body)["outcomes"][0]["outcome"] for each in answers] == ["done", "done"]
+    assert engine.bus.failures == []
