@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from . import progress
-from .progress import Status, StepStatus
 from .projection import PROVISION
+from .runs import Status, StepStatus
 from .transitions import FAILED, HOLDING, STABLE, TARGETS, TRANSIENT, TRANSITIONS, VERBS, WAITING, Event, State
 from .workflows import KINDS, QUEUE_ALLOWANCE_S, Kind, StepSpec, plan
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .locks import Lock
-from .progress import Run, Status, StepRun
+from .runs import Run, Status, StepRun
 from .transitions import Event, State, next_state, target_after
 from .workflows import BOOT_MODES, LEADS_TO, POWER_STATES, REBOOTS, Kind, power_target
 

@@ -19,8 +19,9 @@ from steelyard_common.errors import SteelyardError, Unavailable
 from steelyard_common.telemetry import get_logger
 
 from ..domain import projection
-from ..domain.progress import Move, Run, look, take
+from ..domain.progress import Move, look, take
 from ..domain.projection import Change
+from ..domain.runs import Run
 from ..store import locks
 from ..store import workflows as store
 from ..store.provider_view import NodeRow

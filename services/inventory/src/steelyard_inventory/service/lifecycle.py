@@ -16,8 +16,9 @@ from steelyard_common.errors import InvalidRequest, NotFound, SteelyardError
 
 from ..domain import verbs, workflows
 from ..domain.locks import busy
-from ..domain.progress import Run, ask_abort, signal
+from ..domain.progress import ask_abort, signal
 from ..domain.projection import NodeView
+from ..domain.runs import Run
 from ..domain.transitions import Event, next_state, verb
 from ..domain.verbs import Intent
 from ..store import locks

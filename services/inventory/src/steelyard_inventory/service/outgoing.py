@@ -13,8 +13,8 @@ from steelyard_common.contracts.events import cloud_event
 from steelyard_common.contracts.steps import Step, StepMessage
 from steelyard_common.db import Transaction
 
-from ..domain.progress import Run, StepRun
 from ..domain.projection import Change
+from ..domain.runs import Run, StepRun
 
 TRACE = "traceparent"  # kept in a workflow's cause, so that its steps belong to the trace of the call that began it
 

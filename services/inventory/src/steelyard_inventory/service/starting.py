@@ -12,8 +12,9 @@ from steelyard_common.db import Transaction
 
 from ..domain import projection
 from ..domain.locks import Lock
-from ..domain.progress import Run, StepRun, begin
+from ..domain.progress import begin
 from ..domain.projection import SyncRules
+from ..domain.runs import Run, StepRun
 from ..domain.verbs import Intent
 from ..domain.workflows import StepSpec, plan, purpose
 from ..store.provider_view import NodeRow

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, RowMapping, text
 
-from ..domain.progress import Run, Status, StepRun, StepStatus
+from ..domain.runs import Run, Status, StepRun, StepStatus
 from ..domain.workflows import Kind, purpose
 from .provider_view import COLUMNS, NodeRow, node_row
 
