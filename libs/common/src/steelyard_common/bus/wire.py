@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
-from marshmallow import EXCLUDE, ValidationError
+from marshmallow import EXCLUDE, Schema, ValidationError
 
 from ..errors import InternalError, InvalidRequest, SteelyardError, Unavailable, from_dict, from_foreign
 from ..telemetry import get_logger, inject, is_on, span
@@ -57,12 +58,18 @@ def _load(endpoint: Endpoint, data: bytes) -> dict[str, Any]:
             raise InvalidRequest("a request's body is a JSON object")
         if endpoint.schema is None:
             return body
-        loaded: dict[str, Any] = endpoint.schema().load(body, unknown=EXCLUDE)
+        loaded: dict[str, Any] = _schema(endpoint.schema).load(body, unknown=EXCLUDE)
         return loaded
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"the request is not JSON: {error}") from error
     except ValidationError as error:
         raise InvalidRequest(f"the request does not fit its schema: {error.messages}") from error
+
+
+@functools.cache
+def _schema(kind: type[Schema]) -> Schema:
+    """One of a kind: making one costs more than loading with it, and loading keeps nothing in it."""
+    return kind()
 
 
 def _reply_bytes(reply: Reply) -> bytes:
