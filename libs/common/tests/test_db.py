@@ -239,7 +239,7 @@ def test_the_pool_recovers_when_the_server_ended_its_connections(
     assert _names(database) == []
     with psycopg.connect(database_url, autocommit=True) as admin:
         admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'steelyard-demo'"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'steelyard-demo'"
         )
 
     assert _names(database) == []  # the dead connection is noticed before it is used
