@@ -102,4 +102,4 @@ def message(response: TestResponse) -> str:
 
 
 def make_api(bus: MemoryBus, **settings: Any) -> Api:
-    return Api(create_app(Settings(site=SITE, seal_keys=SEAL_KEY, **settings), bus).test_client())
+    return Api(create_app(Settings(**{"site": SITE, "seal_keys": SEAL_KEY} | settings), bus).test_client())

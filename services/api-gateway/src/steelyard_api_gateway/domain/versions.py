@@ -25,12 +25,12 @@ class VersionRefused(NotAcceptable):
 def negotiate(generic: str | None, own: str | None) -> int:
     """The minor version asked for by ``OpenStack-API-Version`` (wins) or ``X-OpenStack-Ironic-API-Version``.
 
-    Neither: the lowest. Errors: VersionRefused, naming the range.
+    Neither, or an empty one: the lowest. Errors: VersionRefused, naming the range.
     """
     wanted = _of_our_type(generic) if generic else None
     if wanted is None:
         wanted = own
-    if wanted is None:
+    if not wanted:
         return MIN_MINOR
     minor = _PLAIN.get(wanted)
     return minor if minor is not None else _parse(wanted)
