@@ -133,7 +133,7 @@ def test_old_marks_are_swept(database: Database, key: StepKey) -> None:
 def seed(database: Database, count: int = 4) -> None:
     with database.begin() as transaction:
         turns = [Turn(purpose="power", shard=shard, due_at=NOW + timedelta(seconds=shard)) for shard in range(count)]
-        shards.seed(transaction.connection, turns)
+        shards.seed(transaction.connection, turns, NOW + timedelta(days=1))
 
 
 def claim(database: Database, holder: str, now: datetime, limit: int = 2) -> list[int]:
@@ -142,12 +142,14 @@ def claim(database: Database, holder: str, now: datetime, limit: int = 2) -> lis
     return [turn.shard for turn in turns]
 
 
-def test_seeding_twice_keeps_what_is_there(database: Database) -> None:
+def test_seeding_again_keeps_what_is_due_soon_and_calls_in_what_is_due_too_late(database: Database) -> None:
     seed(database)
     with database.begin() as transaction:
-        shards.seed(transaction.connection, [Turn(purpose="power", shard=0, due_at=NOW + timedelta(days=1))])
+        turns = [Turn(purpose="power", shard=shard, due_at=NOW - timedelta(seconds=1)) for shard in range(4)]
+        shards.seed(transaction.connection, turns, NOW + timedelta(seconds=2))
 
-    assert claim(database, "a", NOW) == [0]
+    assert claim(database, "a", NOW - timedelta(seconds=1)) == [3]
+    assert claim(database, "a", NOW + timedelta(seconds=9), limit=4) == [0, 1, 2]
 
 
 def test_due_shards_go_to_one_holder_each_the_most_overdue_first(database: Database) -> None:

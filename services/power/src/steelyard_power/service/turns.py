@@ -33,7 +33,9 @@ class Turns:
         now = self._clock()
         with self._database.begin() as transaction:
             if not self._is_seeded:
-                shards.seed(transaction.connection, self._first_turns(now))
+                shards.seed(
+                    transaction.connection, self._first_turns(now), now + timedelta(seconds=1.25 * self._period_s)
+                )
             turns = shards.claim(
                 transaction.connection, self.purpose, self._holder, now=now, lease_s=LEASE_S, limit=limit
             )

@@ -21,10 +21,17 @@ class Turn:
     due_at: datetime
 
 
-def seed(connection: sa.Connection, turns: Sequence[Turn]) -> None:
-    """Make the rows that are missing."""
+def seed(connection: sa.Connection, turns: Sequence[Turn], latest: datetime) -> None:
+    """Make the rows that are missing; a shard due later than ``latest`` (the interval was longer then) is called in."""
     rows = [{"purpose": turn.purpose, "shard": turn.shard, "due_at": turn.due_at} for turn in turns]
-    connection.execute(insert(shards).values(rows).on_conflict_do_nothing())
+    statement = insert(shards).values(rows)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[shards.c.purpose, shards.c.shard],
+            set_={"due_at": statement.excluded.due_at},
+            where=shards.c.due_at > latest,
+        )
+    )
 
 
 def claim(
