@@ -13,15 +13,17 @@ import sqlalchemy as sa
 from steelyard_common.bus import MemoryBus, Message
 from steelyard_common.contracts import subjects
 from steelyard_common.contracts.steps import Outcome, ResultMessage, StepMessage, StepResult
-from steelyard_common.db import Database
+from steelyard_common.db import Database, migrate
 from steelyard_common.testing import SetClock
 from steelyard_inventory.handlers import lifecycle as handlers
+from steelyard_inventory.main import MIGRATIONS, NAME
 from steelyard_inventory.service.engine import Engine
 from steelyard_inventory.service.leases import Leases
 from steelyard_inventory.service.lifecycle import Caller, Lifecycle
 from steelyard_inventory.service.observations import Observations
 from steelyard_inventory.service.starting import Rules, ServiceMap, Starter
-from steelyard_inventory.store.tables import metadata, nodes
+from steelyard_inventory.settings import SCHEMA
+from steelyard_inventory.store.tables import nodes
 from steelyard_inventory.testing import Desk
 
 SITE = "here"
@@ -29,17 +31,10 @@ SITE = "here"
 
 @pytest.fixture(scope="session")
 def migrate_template() -> Callable[[str], None]:
-    def create(url: str) -> None:
-        engine = sa.create_engine(
-            sa.make_url(url).set(drivername="postgresql+psycopg"),
-            connect_args={"options": "-c search_path=inventory"},
-        )
-        with engine.begin() as connection:
-            connection.execute(sa.schema.CreateSchema("inventory", if_not_exists=True))
-            metadata.create_all(connection)
-        engine.dispose()
+    def upgrade(url: str) -> None:
+        migrate(NAME, url, SCHEMA, MIGRATIONS)
 
-    return create
+    return upgrade
 
 
 @pytest.fixture

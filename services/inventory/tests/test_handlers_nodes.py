@@ -241,6 +241,8 @@ def test_live_workers_share_the_nodes_and_the_filter_agrees_with_what_is_shown(d
 def test_a_malformed_request_is_refused_before_anything_is_read(desk: Desk) -> None:
     with pytest.raises(InvalidRequest):
         desk.ask("nodes", resource_url="nodes", limit="many")
+    with pytest.raises(InvalidRequest, match="Unexpected arguments: colour"):
+        desk.list_nodes(filters={"colour": "red"})
     with pytest.raises(InvalidRequest):
         desk.tell("create-node", node="no object")
     with pytest.raises(InvalidRequest):

@@ -51,6 +51,8 @@ def rows(
 ) -> list[Row]:
     """One page. ``extra``: conditions without values, known by identity. Errors: NotFound (marker), InvalidRequest."""
     _check_sort(listing, page)
+    if unknown := sorted(filters.keys() - listing.filters.keys()):
+        raise InvalidRequest(f"Unexpected arguments: {', '.join(unknown)}")
     values: dict[str, Any] = {**filters, "limit": page.limit}
     null_marker = None
     if page.marker is not None:
