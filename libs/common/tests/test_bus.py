@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 import threading
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import orjson
 import pytest
@@ -358,8 +361,6 @@ def test_messages_come_in_batches_and_a_poison_one_fails_alone(
 def test_a_consumer_comes_back_when_the_server_lost_everything(
     nats_bus: NatsBus, own_nats: EmbeddedNats, site: str
 ) -> None:
-    import shutil
-
     got: list[int] = []
     nats_bus.consume(
         "STEPS", "c", [subjects.step(site, "power", "*")], lambda d: got.append(d.body["number"]), workers=2
@@ -387,3 +388,20 @@ def test_two_sites_share_a_server_without_meeting(own_nats: EmbeddedNats, nats_b
 
     assert eventually(lambda: got) == [2]
     elsewhere.close()
+
+
+def test_a_server_that_cannot_carry_our_messages_is_refused(tmp_path: Path) -> None:
+    server = EmbeddedNats(tmp_path / "small", durable=False)
+    server.start()
+    config = tmp_path / "small" / "nats.conf"
+    config.write_text(config.read_text().replace("1048576", "65536"))
+    assert server.process is not None
+    server.process.send_signal(signal.SIGHUP)
+
+    def refusal() -> str:
+        with pytest.raises(Unavailable) as caught:
+            connect(server.url, "t", "big", wait_s=1).close()
+        return caught.value.message
+
+    assert "max_payload is 65536 bytes" in eventually(refusal)
+    server.stop()

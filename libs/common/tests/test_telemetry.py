@@ -10,10 +10,12 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
+import sqlalchemy as sa
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from steelyard_common import telemetry
-from steelyard_common.bus import Endpoint, MemoryBus, Request
+from steelyard_common.bus import Endpoint, MemoryBus, Message, Request
+from steelyard_common.db import Transaction
 
 
 @pytest.fixture
@@ -92,6 +94,18 @@ def test_a_trace_goes_on_behind_the_bus(spans: InMemorySpanExporter) -> None:
     assert inner.parent.span_id == outer.context.span_id
     assert seen[0].split("-")[1] == f"{outer.context.trace_id:032x}"
     assert outer.attributes == {"password": "******"}
+
+
+def test_a_message_carries_the_trace_it_was_emitted_in(spans: InMemorySpanExporter) -> None:
+    message = Message(subject="local.demo.evt.x.y", body=b"{}", msg_id="1", headers={"a": "b"})
+    transaction = Transaction(sa.create_mock_engine("postgresql+psycopg://", print))  # type: ignore[arg-type]
+
+    with telemetry.span("work"):
+        transaction.emit(message)
+
+    trace_id = f"{spans.get_finished_spans()[0].context.trace_id:032x}"
+    assert transaction.messages[0].headers["traceparent"].split("-")[1] == trace_id
+    assert message.headers == {"a": "b"}
 
 
 def test_logs_name_the_trace_they_belong_to(spans: InMemorySpanExporter, lines: io.StringIO) -> None:

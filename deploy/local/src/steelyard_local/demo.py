@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
@@ -99,7 +100,8 @@ class _Screen:
     def show(self, title: str, nodes: list[Node], done: int) -> None:
         lines = {node["name"]: _line(node) for node in nodes}
         if self._is_terminal:
-            table = [f"── {title}: {done} of {len(nodes)} ", *lines.values()]
+            width = shutil.get_terminal_size().columns - 1  # a line that wraps would spoil the count
+            table = [line[:width] for line in (f"── {title}: {done} of {len(nodes)} ", *lines.values())]
             up = f"\x1b[{self._height}A" if self._height else ""
             sys.stdout.write(up + "".join(f"\x1b[2K{line}\n" for line in table))
             self._height = len(table)

@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 from nats.nuid import NUID
 
 from ..errors import InvalidRequest, OutcomeUnknown, SteelyardError, Unavailable
-from ..telemetry import get_logger
+from ..telemetry import get_logger, inject, is_on
 from .link import Link
 from .short_cuts import deliver_directly
 from .types import CHUNK, ERROR_CODE, MAX_MESSAGE_BYTES, MSG_ID, Message
@@ -116,7 +116,10 @@ class Calls:
         for message in messages:
             token, waiter = self._expect()
             waiting.append((message, token, waiter))
-            self._link.send(message.subject, message.body, token, {**message.headers, MSG_ID: message.msg_id})
+            headers = {**message.headers, MSG_ID: message.msg_id}
+            if is_on() and "traceparent" not in headers:
+                inject(headers)
+            self._link.send(message.subject, message.body, token, headers)
         left, reason = [], ""
         deadline = time.monotonic() + timeout_s
         for message, token, waiter in waiting:

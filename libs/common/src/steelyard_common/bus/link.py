@@ -26,8 +26,19 @@ from .short_cuts import command, write
 log = get_logger(__name__)
 T = TypeVar("T")
 MIN_SERVER = (2, 12)
+MIN_PAYLOAD = 1_048_576  # the server's default
 RECONNECT_WAIT_S = 0.25
 Step = Callable[[Client], Awaitable[None]]
+
+
+def _why_not(client: Client) -> str:
+    """Why this server cannot be used; empty when it can."""
+    version = client.connected_server_version
+    if (version.major, version.minor) < MIN_SERVER:
+        return f"{version} is too old: 2.12 or later is needed"
+    if client.max_payload < MIN_PAYLOAD:
+        return f"max_payload is {client.max_payload} bytes: {MIN_PAYLOAD} or more are needed"
+    return ""
 
 
 class Link:
@@ -169,14 +180,12 @@ class Link:
         return client
 
     async def _use(self, client: Client, closed: asyncio.Event) -> None:
-        version = client.connected_server_version
-        if (version.major, version.minor) < MIN_SERVER:
-            self.refusal = f"NATS server {version} is too old: 2.12 or later is needed"
+        self.refusal = _why_not(client)
+        if self.refusal:
             log.error("bus refused", reason=self.refusal)
             await client.close()
             await asyncio.sleep(5)
             return
-        self.refusal = ""
         self.client = client
         try:
             for step in self._on_ready:  # it may grow meanwhile, and those steps are ours to run, too

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -23,6 +24,7 @@ from sqlalchemy import event, exc, pool
 
 from ..bus.types import MAX_MESSAGE_BYTES, Message
 from ..errors import InvalidRequest, OutcomeUnknown, SteelyardError, Unavailable
+from ..telemetry import inject, is_on
 from . import outbox
 
 POOL_WAIT_S = 5
@@ -52,6 +54,9 @@ class Transaction:
         """Errors: InvalidRequest when the message is larger than the bus can carry."""
         if len(message.body) > MAX_MESSAGE_BYTES:
             raise InvalidRequest(f"what is to be told is larger than {MAX_MESSAGE_BYTES} bytes")
+        if is_on():  # published later and elsewhere: the trace has to go with it from here
+            message = replace(message, headers=dict(message.headers))
+            inject(message.headers)
         self.messages.append(message)
 
 

@@ -64,29 +64,35 @@ class Relay:
                 last = self._stopping and not batch
             self._publish(batch)
             if time.monotonic() >= tidy_at or last:
-                self._tidy(sweep=not last)
-                tidy_at = time.monotonic() + TIDY_EVERY_S * random.uniform(0.8, 1.2)  # noqa: S311  jitter
+                more = self._tidy(sweep=not last)
+                pause = 0.0 if more else TIDY_EVERY_S * random.uniform(0.8, 1.2)  # noqa: S311  jitter
+                tidy_at = time.monotonic() + pause
             if last:
                 return
 
-    def _publish(self, batch: Sequence[tuple[Message, int]]) -> None:
+    def _publish(self, batch: Sequence[tuple[Message, int]]) -> bool:
+        """True when the stream has them all."""
         if not batch:
-            return
+            return True
         try:
             self._bus.publish([message for message, _ in batch])
         except InvalidRequest as error:
             if len(batch) > 1:
-                for each in batch:
-                    self._publish([each])
-                return
+                sent = [self._publish([each]) for each in batch]  # each is tried, whatever became of the others
+                return all(sent)
             log.error("message cannot be sent", msg_id=batch[0][0].msg_id, reason=error.message)
         except SteelyardError as error:
             log.warning("messages wait in the outbox", count=len(batch), reason=error.message)
         else:
             self._database.note_published([row_id for _, row_id in batch])
+            return True
+        return False
 
-    def _tidy(self, *, sweep: bool) -> None:
-        """Delete what is published, when no transaction came by to do it; then look for what was left behind."""
+    def _tidy(self, *, sweep: bool) -> bool:
+        """Delete what is published, when no transaction came by to do it; then look for what was left behind.
+
+        True when more may have been left than one sweep takes.
+        """
         published = self._database.take_published()
         try:
             with self._database.begin() as transaction:
@@ -97,6 +103,7 @@ class Relay:
             self._database.note_published(published)
             if not isinstance(error, Unavailable):
                 log.error("outbox cannot be read", reason=error.message, detail=error.detail)
-            return
-        if left and self._bus.is_connected:
-            self._publish([(message, row_id) for row_id, message in left])
+            return False
+        if not left or not self._bus.is_connected:
+            return False
+        return self._publish([(message, row_id) for row_id, message in left]) and len(left) == SWEEP_LIMIT
