@@ -164,12 +164,7 @@ def test_ports_are_made_listed_by_node_changed_and_deleted(api: Api) -> None:
     made = api("POST", "/v1/ports", {"address": "AA:BB:CC:DD:EE:FF", "node_ident": "n1", "name": "p1"}).get_json()
     assert made.keys() == PORT_FIELDS.keys() | {"links"}
     assert (made["address"], made["node_uuid"]) == ("aa:bb:cc:dd:ee:ff", node)
-    for url in (
-        "/v1/ports?node=n1",
-        f"/v1/ports?node_uuid={node}",
-        "/v1/nodes/n1/ports",
-        f"/v1/nodes/{node}/ports/detail",
-    ):
+    for below in ("ports?node=n1", f"ports?node_uuid={node}", "nodes/n1/ports", f"nodes/{node}/ports/detail"):
         assert [port["uuid"] for port in api("GET", f"/v1/{below}").get_json()["ports"]] == [made["uuid"]]
     change = [{"op": "replace", "path": "/pxe_enabled", "value": "no"}]
     assert api("PATCH", "/v1/ports/p1", change).get_json()["pxe_enabled"] is False

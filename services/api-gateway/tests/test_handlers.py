@@ -435,6 +435,14 @@ def test_provision_requests_may_be_larger(api: Api) -> None:
     assert "bogus" in message(response)
 
 
+def test_a_body_that_the_bus_cannot_carry_gets_400(api: Api, others: Others) -> None:
+    response = api("POST", "/v1/nodes", OWN_BODY | {"extra": {"a": "x" * 1_010_000}})
+
+    assert response.status_code == 400
+    assert "larger than" in message(response)
+    assert others.asked == []
+
+
 def test_parameters_that_are_null_or_empty_count_as_not_given(api: Api, others: Others) -> None:
     body: dict[str, Any] = {"target": "manage", "configdrive": None, "clean_steps": [], "rescue_password": ""}
 
