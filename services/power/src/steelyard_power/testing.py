@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from steelyard_common.bus import Delivery, Endpoint, MemoryBus, Request
+from steelyard_common.bus import Bus, Delivery, Endpoint, MemoryBus, Request
 from steelyard_common.contracts import subjects
 from steelyard_common.contracts.steps import Again, Outcome, ResultMessage, Step, StepMessage, StepResult
 from steelyard_common.errors import Busy, NotFound
@@ -98,7 +98,7 @@ class InventoryTwin:
         self.nodes[body["uuid"]] = body | row | more | {"id": 64 * (len(self.nodes) + 1) + shard}
         return self.nodes[body["uuid"]]
 
-    def serve(self, bus: MemoryBus, site: str = "local") -> None:
+    def serve(self, bus: Bus, site: str = "local") -> None:
         bus.serve(
             "inventory",
             [
