@@ -192,17 +192,21 @@ def _programs(user: User | None) -> Path:
     programs = programs_dir()
     if user is None or _can_walk(programs):
         return programs
-    stamp = f"{programs.stat().st_mtime_ns:x}"
-    copy = Path("/var/lib") / f"steelyard-postgres-{stamp}"
+    copy = Path("/var/lib") / f"steelyard-postgres-{programs.stat().st_mtime_ns:x}"
     if not copy.exists():
         draft = Path(tempfile.mkdtemp(dir="/var/lib", prefix="steelyard-postgres-"))
-        shutil.copytree(programs.parent, draft, dirs_exist_ok=True)
+        installation = programs.parent
+        package = installation.parent
+        shutil.copytree(installation, draft / package.name / installation.name)
+        libraries = package.with_name(f"{package.name}.libs")  # found by the programs from where they lie
+        if libraries.exists():
+            shutil.copytree(libraries, draft / libraries.name)
         draft.chmod(0o755)
         try:
             draft.rename(copy)
         except OSError:  # another one was faster
             shutil.rmtree(draft)
-    return copy / "bin"
+    return copy / programs.relative_to(programs.parents[2])
 
 
 def _can_walk(folder: Path) -> bool:
