@@ -186,7 +186,8 @@ def test_a_reset_is_sent_once_and_done_when_the_node_is_on() -> None:
 def test_a_reset_that_was_begun_and_not_answered_is_an_unknown_outcome() -> None:
     change, progress = change_to("rebooting", disable_power_off=True)
 
-    decision = decide(change, progress, mark(PowerAction.RESET), ON, START + 60 - 1)
+    assert isinstance(decide(change, progress, mark(PowerAction.RESET), ON, START + 9), Watch)
+    decision = decide(change, progress, mark(PowerAction.RESET), ON, START + 10)
 
     assert isinstance(decision, GiveUp)
     assert isinstance(decision.error, OutcomeUnknown)

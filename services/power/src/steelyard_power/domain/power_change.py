@@ -189,10 +189,10 @@ def decide(change: Change, progress: Progress, mark: Mark | None, state: PowerSt
     action = _action(change, progress, state)
     if mark is None or mark.phase < progress.phase:
         return Send(action=action, progress=progress)
-    if mark.action == PowerAction.RESET:
-        return GiveUp(error=_reset_unknown(mark))
     if now < mark.begun_at + change.grace_s * GRACE_TIMES[action]:
         return Watch(after_s=look_again_s(progress, now), progress=progress)
+    if mark.action == PowerAction.RESET:
+        return GiveUp(error=_reset_unknown(mark))
     return Send(action=action, progress=progress)
 
 
