@@ -54,8 +54,22 @@ def migrate_template() -> Migrate:
 
 
 @pytest.fixture(scope="session")
-def _template(postgres_server: str, migrate_template: Migrate, run_dir: Path) -> str:
+def _templates() -> dict[str, str]:
+    """Schema → name of its migrated template, as far as this process has seen them."""
+    return {}
+
+
+@pytest.fixture
+def _template(postgres_server: str, migrate_template: Migrate, run_dir: Path, _templates: dict[str, str]) -> str:
+    # Not a session's fixture: pytest would keep the first package's template for all packages of the run.
     origin = f"{migrate_template.__module__}.{migrate_template.__qualname__}"
+    if origin not in _templates:
+        _templates[origin] = _make_template(origin, postgres_server, migrate_template, run_dir)
+    return _templates[origin]
+
+
+def _make_template(origin: str, postgres_server: str, migrate_template: Migrate, run_dir: Path) -> str:
+    """Made once a run, whoever comes first."""
     name = f"template_{hashlib.sha256(origin.encode()).hexdigest()[:16]}"
     with (run_dir / f"{name}.lock").open("w") as lock, psycopg.connect(postgres_server, autocommit=True) as connection:
         fcntl.flock(lock, fcntl.LOCK_EX)
