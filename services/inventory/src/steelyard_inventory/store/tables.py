@@ -17,7 +17,6 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
     func,
@@ -26,29 +25,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 from steelyard_common.db import outbox_table
 
-metadata = MetaData()
-
-
-def _json(name: str, default: str | None = "{}") -> Column[object]:
-    if default is None:
-        return Column(name, JSONB, nullable=True)
-    return Column(name, JSONB, nullable=False, server_default=text(f"'{default}'::jsonb"))
-
-
-def _time(name: str) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=True)
-
-
-def _flag(name: str) -> Column[bool]:
-    return Column(name, Boolean, nullable=False, server_default=text("false"))
-
-
-def _stamps() -> list[Column[object]]:
-    return [
-        Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-        _time("updated_at"),
-    ]
-
+from .columns import flag as _flag
+from .columns import json_column as _json
+from .columns import metadata as metadata
+from .columns import stamps as _stamps
+from .columns import time_column as _time
+from .record_tables import chassis as chassis
+from .record_tables import portgroups as portgroups
+from .record_tables import volume_connectors as volume_connectors
+from .record_tables import volume_targets as volume_targets
 
 _INTERFACE_COLUMNS = [
     Column(f"{interface}_interface", Text, nullable=True)
@@ -73,7 +58,7 @@ nodes = Table(
     _json("sealed"),
     Column("instance_uuid", UUID(as_uuid=False), unique=True),
     Column("instance_name", Text),
-    Column("chassis_uuid", UUID(as_uuid=False)),
+    Column("chassis_uuid", UUID(as_uuid=False), ForeignKey("chassis.uuid"), index=True),
     Column("resource_class", Text),
     Column("conductor_group", Text, nullable=False, server_default=""),
     Column("owner", Text),
@@ -143,7 +128,7 @@ ports = Table(
     Column("pxe_enabled", Boolean, nullable=False, server_default=text("true")),
     _json("local_link_connection"),
     _json("internal_info"),
-    Column("portgroup_uuid", UUID(as_uuid=False)),
+    Column("portgroup_uuid", UUID(as_uuid=False), ForeignKey("portgroups.uuid", ondelete="SET NULL"), index=True),
     Column("physical_network", Text),
     _flag("is_smartnic"),
     Column("name", Text, unique=True),
