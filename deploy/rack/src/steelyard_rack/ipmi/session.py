@@ -8,12 +8,10 @@ import hashlib
 import hmac
 import os
 import struct
-from typing import TYPE_CHECKING, Any
+import uuid
+from typing import Any, Protocol
 
 from pyghmi.ipmi.private import constants, serversession
-
-if TYPE_CHECKING:
-    from .bmc import IpmiBmc
 
 # Cipher suite → authentication, integrity and confidentiality algorithm (table 22-20).
 SUITES = {3: (1, 1, 1), 17: (3, 4, 1)}
@@ -35,6 +33,19 @@ def suite_of(request: bytes) -> int | None:
     return next((suite for suite, algorithms in SUITES.items() if algorithms == wanted), None)
 
 
+class Host(Protocol):
+    """The BMC, as far as its sessions need it."""
+
+    uuid: uuid.UUID
+    serversocket: Any
+
+    def clock(self) -> float: ...
+    def password_of(self, username: bytes) -> bytes | None: ...
+    def note(self, operation: str, outcome: str) -> None: ...
+    def drop(self, session: "RackSession") -> None: ...
+    def handle_raw_request(self, request: dict[str, Any], session: "RackSession") -> None: ...
+
+
 class RackSession(serversession.ServerSession):  # type: ignore[misc]  # pyghmi has no types
     """A session between a client's address and one BMC."""
 
@@ -42,7 +53,7 @@ class RackSession(serversession.ServerSession):  # type: ignore[misc]  # pyghmi 
         """pyghmi's own takes other arguments."""
         return object.__new__(cls)
 
-    def __init__(self, bmc: "IpmiBmc", client: Any, suite: int, request: bytes) -> None:
+    def __init__(self, bmc: Host, client: Any, suite: int, request: bytes) -> None:
         # pyghmi's constructor would put the session into tables that all BMCs of the process share by port number.
         self.bmc, self.uuid, self.socket, self.sockaddr = bmc, bmc.uuid, bmc.serversocket, client
         self.suite = suite
