@@ -1,17 +1,23 @@
-"""All benchmarks in one command: ``python -m bench [--nodes 10000]``. A table to the terminal, JSON to bench/out/."""
+"""All benchmarks in one command: ``python -m bench [--nodes 10000]``. A table to the terminal, JSON to bench/out/.
+
+The whole suite first, then the BMC drivers and the power sync alone. Each service's own benchmark digs deeper:
+``python -m bench.gateway``, ``bench.inventory``, ``bench.engine``, ``bench.power``, ``bench.bmc``, ``bench.bus``.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from . import api, report, suite
+from . import api, bmc, power, report, suite
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--nodes", type=int, default=10_000, help="how many nodes are enrolled (10000)")
     parser.add_argument("--changes", type=int, default=1_000, help="how many power changes (1000)")
+    parser.add_argument("--bmcs", type=int, default=1_000, help="how many BMCs the power sync reads (1000; 0: none)")
+    parser.add_argument("--minutes", type=float, default=3, help="how long the power sync is watched (3)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out" / "bench.json")
     options = parser.parse_args()
     figures: list[report.Figure] = []
@@ -25,6 +31,11 @@ def main() -> None:
         figures += api.power(running, options.changes)
         memory = running.tree.memory_mb()
         figures.append(report.Figure(f"memory of the control plane at {options.nodes} nodes", "MB", memory, 700, 600))
+    if options.bmcs:
+        print("reading BMCs …", flush=True)
+        figures += bmc.figures(machines=20, rounds=20)
+        print(f"keeping {options.bmcs} BMCs in sync for {options.minutes:g} min …", flush=True)
+        figures += power.sync(options.bmcs, options.minutes)
     print(report.table(figures))
     report.write(figures, options.out)
 
