@@ -6,7 +6,7 @@ PACKAGES := libs/common services/inventory services/power services/api-gateway d
 STAMP := $(VENV)/.installed
 TEST_JOBS ?= 2
 
-.PHONY: help venv demo test lint check fmt lab bench docs clean
+.PHONY: help venv demo test lint check fmt lab differential bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,9 @@ fmt: venv ## put the code into shape
 
 lab: venv ## QEMU machines behind real BMC emulators, driven by the real client (Debian, root)
 	tests/lab/run
+
+differential: venv ## the same requests to a real Ironic 39 (from PyPI, into .cache/) and to Steelyard must be answered alike
+	$(BIN)/python -m pytest tests/differential
 
 bench: venv ## all benchmarks: table and JSON (bench/out/)
 	$(BIN)/python -m bench

@@ -8,8 +8,11 @@ from pathlib import Path
 from steelyard_inventory.domain import diagram
 from steelyard_local.reference import settings_page
 
+from tests.differential import differences
+
 # page below docs/ → what makes its text
 PAGES: dict[str, Callable[[], str]] = {
+    "reference/api-differences.md": differences.page,
     "reference/states.md": diagram.states_page,
     "reference/workflows.md": diagram.workflows_page,
     "reference/settings.md": settings_page,

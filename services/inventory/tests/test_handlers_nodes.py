@@ -194,7 +194,6 @@ def test_an_unknown_marker_is_not_found(desk: Desk) -> None:
         ({"fault": "power failure"}, []),
         ({"conductor_group": ""}, ["a", "b", "c"]),
         ({"instance_name": "web"}, ["b"]),
-        ({"chassis_uuid": NOWHERE}, []),
         ({"owner": "ada", "driver": "redfish"}, ["a"]),
         ({"owner": "ada", "driver": "ipmi"}, []),
     ],
@@ -206,6 +205,11 @@ def test_filters_choose_nodes(desk: Desk, filters: dict[str, Any], expected: lis
     desk.create(name="c", owner="bob", maintenance=True, shard="s2", description="first row")
 
     assert names(desk.list_nodes(filters=filters)) == expected
+
+
+def test_a_chassis_that_is_filtered_by_must_be_there(desk: Desk) -> None:
+    with pytest.raises(NotFound, match=f"Chassis {NOWHERE}"):
+        desk.list_nodes(filters={"chassis_uuid": NOWHERE})
 
 
 def test_children_are_hidden_unless_asked_for(desk: Desk) -> None:

@@ -107,7 +107,7 @@ NODE_FILTERS = {
     "shard": Filter(_list, 82),
     "sharded": Filter(_boolean, 82),
     "include_children": Filter(_boolean, 83),
-    "parent_node": Filter(_uuid, 83),
+    "parent_node": Filter(_text, 83),
     "instance_name": Filter(_text, 104),
 }
 NODE_PORT_FILTERS = {

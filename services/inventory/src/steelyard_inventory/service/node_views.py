@@ -8,7 +8,7 @@ from typing import Any
 from steelyard_common.bmc import driver_info
 from steelyard_common.contracts.api import INTERFACES, NODE_DEFAULT_FIELDS
 from steelyard_common.db import Database
-from steelyard_common.errors import InvalidRequest
+from steelyard_common.errors import InvalidRequest, NotFound
 
 from ..domain.values import as_uuid
 from ..store import node_pages, nodes, pages, render
@@ -24,8 +24,9 @@ STATES_SINCE = {"raid_config": 12, "target_raid_config": 12, "boot_mode": 75, "s
 POWER_TARGET = (
     "id", "busy", "maintenance", "fault", "provision_state", "target_power_state",
 )  # fmt: skip
-# Interfaces that need no provider: there is nothing that they do.
+# Interfaces that need no provider: there is nothing that they do, or (fake) nothing that could be wrong.
 IDLE = frozenset({"noop", "external"})
+SPOKEN = frozenset({"power", "management"})
 NOT_VALIDATED = frozenset({"vendor"})
 MAX_POWER_TARGETS = 1000
 
@@ -42,6 +43,8 @@ class NodeViews:
         """Errors: NotFound (the marker), InvalidRequest."""
         plan = node_pages.plan(api.minor, asked.columns(NODE_DEFAULT_FIELDS))
         filters = dict(asked.filters)
+        if chassis := filters.pop("chassis_uuid", None):
+            raise NotFound(f"Chassis {chassis} could not be found.")
         extra = []
         host = filters.pop("conductor", None)
         if host is not None:
@@ -109,13 +112,15 @@ class NodeViews:
 
 def _result(node: dict[str, Any], interface: str, directory: Directory) -> dict[str, Any]:
     name = node[f"{interface}_interface"]
-    if name is None or name == f"no-{interface}":
-        return {"result": None, "reason": f"Node {node['uuid']} has no {interface} interface that does anything."}
-    if name in IDLE:
+    if name is None:
+        return {"result": None, "reason": "not supported"}
+    if name == f"no-{interface}":
+        return {"result": False, "reason": f"Node {node['uuid']} does not support {interface} (interface '{name}')."}
+    if name in IDLE or (name == "fake" and interface not in SPOKEN):
         return {"result": True}
     if not directory.provides(interface, name):
         return {"result": False, "reason": f"No live worker provides the {interface} interface '{name}'."}
-    if interface in ("power", "management"):
+    if interface in SPOKEN:
         try:
             driver_info.validate(name, node["driver_info"])
         except InvalidRequest as error:
