@@ -24,6 +24,13 @@ class Api:
         self._local = threading.local()
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        """A kept connection may have been closed while it was idle: then once more on a new one."""
+        try:
+            return self._call(method, path, body)
+        except http.client.RemoteDisconnected:
+            return self._call(method, path, body)
+
+    def _call(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = http.client.HTTPConnection(*self._address, timeout=60)
