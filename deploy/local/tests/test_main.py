@@ -71,3 +71,11 @@ def test_credentials_are_made_once_and_are_their_owners_alone(tmp_path: Path) ->
     assert {stat.S_IMODE(file.stat().st_mode) for file in secret_files} == {0o600}
     assert stat.S_IMODE(layout.root.stat().st_mode) == 0o700
     assert first.admin not in layout.htpasswd.read_text()
+
+
+def test_the_rack_of_a_folder_without_one_is_not_mistaken_for_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rack", "list", "--data", str(tmp_path)]) == 1
+
+    assert f"start one with `steelyard up --rack N --data {tmp_path}`" in capsys.readouterr().err

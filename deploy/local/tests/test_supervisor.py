@@ -69,6 +69,12 @@ def _names(data: Path) -> list[str]:
     return sorted(node["name"] for node in Api(url=_status(data)["url"]).get("/v1/nodes")["nodes"])
 
 
+def test_the_rack_is_found_by_the_data_folder(data: Path) -> None:
+    done = _run("rack", "list", "--json", "--data", str(data))
+
+    assert [machine["name"] for machine in json.loads(done.stdout)] == ["rack-0001", "rack-0002"]
+
+
 def test_every_process_is_shown_with_its_health(data: Path) -> None:
     eventually(lambda: all(process["health"] == "ready" for process in _status(data)["processes"]), every_s=0.2)
     body = _status(data)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from steelyard_common import telemetry
 from steelyard_common.embedded.process import free_port
-from steelyard_common.errors import InvalidRequest, SteelyardError
+from steelyard_common.errors import InvalidRequest, NotFound, SteelyardError
 from steelyard_rack import main as rack_main
 
 from . import commands, demo, status
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_up(show_demo)
     show_demo.add_argument("--rack", type=int, default=12, metavar="N", help="how many machines (default: 12)")
     show_demo.set_defaults(run=_demo)
-    rack_main.register(group)
+    rack_main.register(group, _rack_control)
     return parser
 
 
@@ -75,7 +75,20 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
 
 
 def _layout(options: argparse.Namespace) -> Layout:
-    return Layout((options.data or default_data_dir()).expanduser().absolute())
+    return _layout_of(options.data)
+
+
+def _layout_of(data: Path | None) -> Layout:
+    return Layout((data or default_data_dir()).expanduser().absolute())
+
+
+def _rack_control(data: Path | None) -> str | None:
+    """The control API of a running suite's rack. Errors: NotFound when a folder is named and has none."""
+    layout = _layout_of(data)
+    url = status.url_of("rack", layout)
+    if url is None and data is not None:
+        raise NotFound(f"no rack runs on {layout.root}; start one with `steelyard up --rack N --data {layout.root}`")
+    return url
 
 
 def _up(options: argparse.Namespace) -> int:

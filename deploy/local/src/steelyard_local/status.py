@@ -49,6 +49,12 @@ def show(layout: Layout, *, as_json: bool) -> int:
     return 0 if phase == "ready" and all(row.health == "ready" for row in rows) else 1
 
 
+def url_of(name: str, layout: Layout) -> str | None:
+    """Where a process of a running suite listens."""
+    state = state_room.read(layout.state) if state_room.is_locked(layout) else None
+    return next((child.url for child in (state.children if state else []) if child.name == name), None)
+
+
 def _with_url(child: ChildState, layout: Layout) -> ChildState:
     """A service that was just started again wrote its port after the state was written."""
     file = layout.port_file(child.name)

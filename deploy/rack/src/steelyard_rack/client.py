@@ -86,7 +86,10 @@ class RackClient:
             response = connection.getresponse()
             raw = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise ControlError(f"no rack answers at {self.url}: {error}") from error
+            raise ControlError(
+                f"no rack answers at {self.url}: {error}. Say which one is meant: --control ADDRESS:PORT of "
+                "`steelyard rack serve`, or --data DIR of `steelyard up --rack N --data DIR`"
+            ) from error
         finally:
             connection.close()
         if response.status >= 400:

@@ -5,6 +5,8 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from .client import ControlError, RackClient
@@ -13,19 +15,25 @@ from .faults import MEANINGS, BadFault, parsed
 _Run = Callable[[RackClient, argparse.Namespace], int]
 
 
-def register(group: "argparse._SubParsersAction[argparse.ArgumentParser]", control: str) -> None:
-    """Add the commands; each talks to the control API at ``control`` unless told otherwise."""
-    _add(group, "list", "all machines and what they do", _list, control)
-    _machine_argument(_add(group, "show", "one machine", _show, control))
-    _add(group, "nodes", "a node body for each machine, ready to be enrolled", _nodes, control)
-    fault = _add(group, "fault", "set or clear faults", _fault, control)
+def register(
+    group: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    control: Callable[[argparse.Namespace], str],
+    *,
+    takes_data: bool,
+) -> None:
+    """Add the commands; ``control`` says which control API is meant, ``takes_data`` whether by data folder, too."""
+    add = partial(_add, group, control, takes_data)
+    add("list", "all machines and what they do", _list)
+    _machine_argument(add("show", "one machine", _show))
+    add("nodes", "a node body for each machine, ready to be enrolled", _nodes)
+    fault = add("fault", "set or clear faults", _fault)
     fault.add_argument("machine", nargs="?", help="a machine's name, or 'all'; without it the faults are explained")
     fault.add_argument("faults", nargs="*", metavar="FAULT[=VALUE]", help="faults to set; NAME=off clears one")
     fault.add_argument("--clear", action="store_true", help="clear all faults first")
-    power = _machine_argument(_add(group, "power", "use the button or the cord of a machine", _power, control))
+    power = _machine_argument(add("power", "use the button or the cord of a machine", _power))
     power.add_argument("action", choices=("on", "off", "press", "pull"))
-    _add(group, "renew", "all machines as new, and an empty record", _renew, control)
-    record = _add(group, "record", "what the BMCs received", _record, control)
+    add("renew", "all machines as new, and an empty record", _renew)
+    record = add("record", "what the BMCs received", _record)
     record.add_argument("machine", nargs="?", help="of this machine only")
     record.add_argument("--since", type=float, default=0.0, metavar="SECONDS", help="of the last so many seconds")
     record.add_argument("--writes", action="store_true", help="only what could change something")
@@ -34,12 +42,19 @@ def register(group: "argparse._SubParsersAction[argparse.ArgumentParser]", contr
 
 
 def _add(
-    group: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, run: _Run, control: str
+    group: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    control: Callable[[argparse.Namespace], str],
+    takes_data: bool,
+    name: str,
+    text: str,
+    run: _Run,
 ) -> argparse.ArgumentParser:
     parser = group.add_parser(name, help=text)
-    parser.add_argument("--control", default=control, metavar="ADDRESS:PORT", help="of the rack's control API")
+    parser.add_argument("--control", default="", metavar="ADDRESS:PORT", help="of the rack's control API")
+    if takes_data:
+        parser.add_argument("--data", type=Path, metavar="DIR", help="the rack that `steelyard up --data DIR` started")
     parser.add_argument("--json", action="store_true", help="answer in JSON")
-    parser.set_defaults(run=_with_client(run))
+    parser.set_defaults(run=_with_client(run, control))
     return parser
 
 
@@ -48,10 +63,10 @@ def _machine_argument(parser: argparse.ArgumentParser) -> argparse.ArgumentParse
     return parser
 
 
-def _with_client(run: _Run) -> Callable[[argparse.Namespace], int]:
+def _with_client(run: _Run, control: Callable[[argparse.Namespace], str]) -> Callable[[argparse.Namespace], int]:
     def command(options: argparse.Namespace) -> int:
         try:
-            return run(RackClient(options.control), options)
+            return run(RackClient(control(options)), options)
         except (ControlError, BadFault) as error:
             print(str(error), file=sys.stderr)
             return 1

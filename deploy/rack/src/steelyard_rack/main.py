@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from . import commands
 from .machine import Timings
@@ -15,20 +16,33 @@ from .server import serve
 DEFAULT_CONTROL = "127.0.0.1:6380"
 
 
-def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", control: str = DEFAULT_CONTROL) -> None:
+def register(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    control_of: Callable[[Path | None], str | None] | None = None,
+) -> None:
     """Add ``rack`` with its own commands. Each sets ``run``: a function of the arguments that returns a status.
 
-    ``control`` is the rack that is meant when neither the user nor the environment says which.
+    ``control_of`` knows the rack that belongs to a data folder (None: the usual one); with it the commands take ``--data``.
     """
     rack = subparsers.add_parser("rack", help="a simulated rack of machines with Redfish and IPMI BMCs")
-    add_commands(rack, control)
+    add_commands(rack, control_of)
 
 
-def add_commands(parser: argparse.ArgumentParser, control: str = DEFAULT_CONTROL) -> None:
-    """The commands below ``rack``."""
+def add_commands(
+    parser: argparse.ArgumentParser, control_of: Callable[[Path | None], str | None] | None = None
+) -> None:
+    """The commands below ``rack``. Which rack is meant: --control, --data, the environment, a known one, the usual port."""
     group = parser.add_subparsers(dest="rack_command", required=True, metavar="COMMAND")
     _add_serve(group.add_parser("serve", help="run a rack in the foreground"))
-    commands.register(group, os.environ.get("STEELYARD_RACK_CONTROL", control))
+
+    def control(options: argparse.Namespace) -> str:
+        if options.control:
+            return str(options.control)
+        data: Path | None = getattr(options, "data", None)
+        named = os.environ.get("STEELYARD_RACK_CONTROL") if data is None else None
+        return named or (control_of(data) if control_of else None) or DEFAULT_CONTROL
+
+    commands.register(group, control, takes_data=control_of is not None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
