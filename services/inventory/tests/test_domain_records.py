@@ -141,7 +141,7 @@ def test_a_link_connection_says_where_the_port_is_plugged_in(link: dict[str, Any
     [
         {"address": None}, {"address": "x"}, {"address": "aa:bb:cc:dd:ee"}, {"physical_network": ""},
         {"physical_network": "x" * 65}, {"name": UUID}, {"name": "detail"}, {"name": ""},
-        {"portgroup_uuid": UUID}, {"portgroup_uuid": "x"}, {"vendor": "x" * 33}, {"pxe_enabled": "maybe"},
+        {"portgroup_uuid": "x"}, {"vendor": "x" * 33}, {"pxe_enabled": "maybe"},
         {"local_link_connection": {"port_id": "1"}}, {"local_link_connection": {"switch_id": "0a:00:00:00:00:01"}},
         {"local_link_connection": {"port_id": "1", "switch_id": "zz"}}, {"local_link_connection": {"what": "x"}},
         {"local_link_connection": {"port_id": 1, "switch_id": "0a:00:00:00:00:01"}},

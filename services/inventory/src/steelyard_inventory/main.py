@@ -13,18 +13,25 @@ from steelyard_common.runner import main as run
 
 from .domain.projection import SyncRules
 from .handlers import lifecycle as lifecycle_handlers
+from .handlers import node_parts as node_part_handlers
 from .handlers import nodes as node_handlers
 from .handlers import ports as port_handlers
+from .handlers import records as record_handlers
 from .handlers import workers as worker_handlers
+from .service import attached_kinds
+from .service.attached import Attached
+from .service.chassis import Chassis
 from .service.conductors import Conductors
 from .service.engine import Engine
 from .service.leases import Leases
 from .service.lifecycle import Lifecycle
+from .service.node_parts import NodeParts
 from .service.node_views import NodeViews
 from .service.nodes import NodeRecords
 from .service.observations import Observations
 from .service.ports import Ports
 from .service.starting import Clock, Rules, ServiceMap, Starter
+from .service.vifs import Vifs
 from .service.workers import Workers
 from .settings import SCHEMA, Settings
 
@@ -56,6 +63,12 @@ class Inventory:
             database, settings.site, clock, self.workers, resource_class=settings.default_resource_class or None
         )
         self.ports = Ports(database, settings.site, clock)
+        self.chassis = Chassis(database, settings.site, clock)
+        self.portgroups = Attached(database, settings.site, clock, attached_kinds.PORTGROUP)
+        self.connectors = Attached(database, settings.site, clock, attached_kinds.CONNECTOR)
+        self.targets = Attached(database, settings.site, clock, attached_kinds.TARGET)
+        self.parts = NodeParts(database)
+        self.vifs = Vifs(database, settings.site, clock)
         self.conductors = Conductors(self.workers)
 
     def endpoints(self) -> list[Endpoint]:
@@ -63,6 +76,11 @@ class Inventory:
         parts: list[Sequence[Endpoint]] = [
             node_handlers.endpoints(self.site, self.records, self.views),
             port_handlers.endpoints(self.site, self.ports),
+            record_handlers.endpoints(self.site, "chassis", "all-chassis", self.chassis),
+            record_handlers.endpoints(self.site, "portgroup", "portgroups", self.portgroups),
+            record_handlers.endpoints(self.site, "volume-connector", "volume-connectors", self.connectors),
+            record_handlers.endpoints(self.site, "volume-target", "volume-targets", self.targets),
+            node_part_handlers.endpoints(self.site, self.parts, self.vifs),
             worker_handlers.endpoints(self.site, self.workers, self.conductors),
             lifecycle_handlers.endpoints(self.site, self.lifecycle, self.leases),
         ]

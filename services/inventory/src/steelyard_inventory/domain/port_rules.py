@@ -39,8 +39,7 @@ def completed(record: Record) -> dict[str, Any]:
     if result["uuid"] is not None:
         result["uuid"] = require_uuid("uuid", result["uuid"])
     if result["portgroup_uuid"] is not None:
-        group = require_uuid("portgroup_uuid", result["portgroup_uuid"])
-        raise InvalidRequest(f"Portgroup {group} could not be found.")
+        result["portgroup_uuid"] = require_uuid("portgroup_uuid", result["portgroup_uuid"])
     name = result["name"]
     if name is not None and (name in ("", "detail") or as_uuid(name)):
         raise InvalidRequest(f"'{name}' cannot be the name of a port: it is empty, reserved or a UUID")

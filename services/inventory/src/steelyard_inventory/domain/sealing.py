@@ -14,7 +14,7 @@ from steelyard_common.secrets import MASK, sealed_paths
 
 from .patches import Operation
 
-# Objects that may hold secrets, and their members that are never shown whatever they hold (api facts §3).
+# Objects of a node that may hold secrets, and their members that are never shown whatever they hold (api facts §3).
 SEALED_FIELDS: dict[str, frozenset[str]] = {
     "driver_info": frozenset(),
     "instance_info": frozenset({"configdrive", "image_url"}),
@@ -25,7 +25,7 @@ def split(field: str, value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
     """(shown, sealed) of an object that holds tokens."""
     shown: dict[str, Any] = copy.deepcopy(dict(value))
     sealed: dict[str, Any] = {}
-    for name in SEALED_FIELDS[field]:
+    for name in SEALED_FIELDS.get(field, ()):
         if shown.get(name) not in (None, "", MASK):
             sealed[f"/{name}"], shown[name] = shown[name], MASK
     for path, token in list(sealed_paths(shown)):

@@ -15,6 +15,7 @@ _LOGICAL_NAME = re.compile(r"[A-Za-z0-9\-._~]{1,255}")
 _HOST_NAME = re.compile(r"(?=.{1,255}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 FREE_NAMES_SINCE = 10
+MAX_INTEGER = 2**31 - 1
 
 
 def checked(field: Field, value: Any) -> Any:
@@ -27,10 +28,20 @@ def checked(field: Field, value: Any) -> Any:
         if not isinstance(value, dict):
             raise InvalidRequest(f"Schema error: {field.name} is not of type 'object', 'null'")
         return value
+    if field.kind == "integer":
+        return _whole(field.name, value)
     if not isinstance(value, str):
         raise InvalidRequest(f"Schema error: {field.name} is not of type 'string', 'null'")
     if field.max_length is not None and len(value) > field.max_length:
         raise InvalidRequest(f"Schema error: {field.name} is longer than {field.max_length} characters")
+    return value
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidRequest(f"Schema error: {name} is not of type 'integer'")
+    if abs(value) > MAX_INTEGER:
+        raise InvalidRequest(f"Schema error: {name} must be between -{MAX_INTEGER} and {MAX_INTEGER}")
     return value
 
 

@@ -8,11 +8,12 @@ from typing import Any
 from steelyard_common.bmc import driver_info
 from steelyard_common.contracts.api import INTERFACES, NODE_DEFAULT_FIELDS
 from steelyard_common.db import Database
-from steelyard_common.errors import InvalidRequest, NotFound
+from steelyard_common.errors import InvalidRequest
 
 from ..domain.values import as_uuid
 from ..store import node_pages, nodes, pages, render
 from ..store.node_pages import LISTING
+from ..store.records import CHASSIS
 from .context import Api, Asked
 from .workers import Clock, Directory, Workers
 
@@ -43,8 +44,6 @@ class NodeViews:
         """Errors: NotFound (the marker), InvalidRequest."""
         plan = node_pages.plan(api.minor, asked.columns(NODE_DEFAULT_FIELDS))
         filters = dict(asked.filters)
-        if chassis := filters.pop("chassis_uuid", None):
-            raise NotFound(f"Chassis {chassis} could not be found.")
         extra = []
         host = filters.pop("conductor", None)
         if host is not None:
@@ -54,6 +53,8 @@ class NodeViews:
             extra.append(node_pages.without_children)
         conductor_of = self._workers.directory().conductor_of if plan.conductor_at is not None else None
         with self._database.read() as connection:
+            if chassis := filters.get("chassis_uuid"):
+                CHASSIS.get(connection, chassis)
             parent = filters.get("parent_node")
             if parent is not None and as_uuid(parent) is None:
                 found = nodes.find(connection, parent)

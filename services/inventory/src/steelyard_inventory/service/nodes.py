@@ -18,6 +18,7 @@ from ..domain.interfaces import with_interfaces
 from ..domain.patches import Operation
 from ..domain.projection import Change, Fact
 from ..store import locks, node_pages, nodes, pages, ports, render
+from ..store.records import CHASSIS, CONNECTORS, PORTGROUPS, TARGETS
 from .context import Api
 from .lifecycle import Caller
 from .outgoing import emit_events
@@ -25,6 +26,7 @@ from .workers import Clock, Workers
 
 _OBJECTS = frozenset(name for name, field in NODE_FIELDS.items() if field.kind == "object")
 SILENT = frozenset({"sealed"})  # never told
+ATTACHED = {"portgroup": PORTGROUPS, "volume-connector": CONNECTORS, "volume-target": TARGETS}
 
 
 class NodeRecords:
@@ -53,7 +55,7 @@ class NodeRecords:
             connection = transaction.connection
             self._workers.require(connection, row["driver"], row["conductor_group"])
             row["parent_node"] = _parent(connection, row, row["parent_node"])
-            _check_chassis(row["chassis_uuid"])
+            _check_chassis(connection, row["chassis_uuid"])
             nodes.insert(connection, row)
             told = {name: value for name, value in row.items() if value not in (None, {}) and name not in SILENT}
             self._tell(transaction, row["uuid"], caller, now, Fact(name="node-created", data=_data(row, told)))
@@ -76,17 +78,14 @@ class NodeRecords:
             return self._document(connection, node["uuid"], api)
 
     def delete(self, ident: str, caller: Caller) -> None:
-        """With its ports. Errors: NotFound, Conflict, Forbidden, Busy."""
+        """With its ports, port groups and volumes. Errors: NotFound, Conflict, Forbidden, Busy."""
         now = self._clock()
         with self._database.begin() as transaction:
             connection = transaction.connection
             node = nodes.take(connection, ident)
             node_rules.check_may_delete(node)
             require_free(connection, node, now)
-            gone = [
-                Fact(name="port-deleted", data={"uuid": port["uuid"], "address": port["address"]})
-                for port in ports.of_node(connection, node["uuid"])
-            ]
+            gone = _gone_with(connection, node["uuid"])
             nodes.delete(connection, node)
             self._tell(
                 transaction, node["uuid"], caller, now, *gone, Fact(name="node-deleted", data=_data(node, {}))
@@ -136,7 +135,7 @@ class NodeRecords:
             after["parent_node"] = _parent(connection, after, after["parent_node"])
         delta = node_rules.changed(node, _split(after))
         if "chassis_uuid" in delta:
-            _check_chassis(after["chassis_uuid"])
+            _check_chassis(connection, after["chassis_uuid"])
         node_rules.check_changes(node, after, delta)
         if "driver" in delta or "conductor_group" in delta:
             self._workers.require(connection, after["driver"], after["conductor_group"])
@@ -170,6 +169,19 @@ def require_free(connection: Connection, node: Mapping[str, Any], now: datetime)
     """Whoever holds a node is shown as its reservation, written together with the lock. Errors: Busy."""
     if node["reservation"] is not None:
         locks.require_free(connection, [node["uuid"]], now)
+
+
+def _gone_with(connection: Connection, node_uuid: str) -> list[Fact]:
+    """What goes with a node, one fact each."""
+    gone = [
+        Fact(name="port-deleted", data={"uuid": port["uuid"], "address": port["address"]})
+        for port in ports.of_node(connection, node_uuid)
+    ]
+    for name, rows in ATTACHED.items():
+        gone += [
+            Fact(name=f"{name}-deleted", data={"uuid": each["uuid"]}) for each in rows.of_node(connection, node_uuid)
+        ]
+    return gone
 
 
 def _data(node: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,6 +229,6 @@ def _parent(connection: Connection, record: Mapping[str, Any], ident: str | None
     return uuid
 
 
-def _check_chassis(uuid: str | None) -> None:
-    if uuid is not None:
+def _check_chassis(connection: Connection, uuid: str | None) -> None:
+    if uuid is not None and CHASSIS.find(connection, uuid) is None:
         raise InvalidRequest(f"Chassis {uuid} could not be found.")

@@ -12,10 +12,12 @@ from steelyard_common.contracts.api import PORT_DEFAULT_FIELDS
 from steelyard_common.db import Database, Transaction
 from steelyard_common.errors import InvalidRequest, NotFound
 
-from ..domain import patches, port_rules
+from ..domain import patches, port_rules, portgroup_rules
 from ..domain.node_rules import changed
 from ..domain.projection import Change, Fact
+from ..domain.vifs import attached_to
 from ..store import nodes, pages, ports, render
+from ..store.records import PORTGROUPS
 from .context import Api, Asked
 from .lifecycle import Caller
 from .nodes import require_free
@@ -23,6 +25,7 @@ from .outgoing import emit_events
 from .workers import Clock
 
 NODE_FILTERS = ("node_ident", "node", "node_uuid")
+PHYSICAL_NETWORK_OF_GROUP_SINCE = 102
 
 
 class Ports:
@@ -38,9 +41,9 @@ class Ports:
         plan = ports.plan(api.minor, asked.columns(PORT_DEFAULT_FIELDS))
         filters = {name: value for name, value in asked.filters.items() if name not in NODE_FILTERS}
         group = filters.pop("portgroup", None)
-        if group is not None:
-            raise NotFound(f"Portgroup {group} could not be found.")
         with self._database.read() as connection:
+            if group is not None:
+                filters["portgroup_uuid"] = PORTGROUPS.get(connection, group)["uuid"]
             idents = [asked.filters[name] for name in NODE_FILTERS if asked.filters.get(name)]
             uuids = {nodes.get(connection, ident)["uuid"] for ident in idents}
             if len(uuids) > 1:
@@ -68,6 +71,9 @@ class Ports:
             node = _named_node(connection, ident, f"Node {ident} could not be found.")
             require_free(connection, node, now)
             record["node_uuid"] = node["uuid"]
+            if record["portgroup_uuid"]:
+                group = _join(connection, record, node, now)
+                portgroup_rules.check_new_member(given, group)
             ports.insert(connection, record)
             self._tell(transaction, "port-created", record, record, caller, now)
             return _document(connection, record["uuid"], None, api)
@@ -92,6 +98,7 @@ class Ports:
             delta = changed(port, after)
             for node in held:
                 port_rules.check_may_update(port, node, delta, minor=api.minor)
+            _check_group(connection, port | delta, delta, patches.roots(operations), held[-1], api.minor, now)
             if delta:
                 ports.update(connection, port, delta, now)
                 self._tell(transaction, "port-updated", port | delta, delta, caller, now)
@@ -131,6 +138,39 @@ def _document(connection: Connection, ident: str, fields: Sequence[str] | None, 
     plan = ports.plan(api.minor, None if fields is None else tuple(fields))
     row = pages.row(ports.LISTING, connection, plan, ident)
     return render.dump(render.documents(plan, [row], api.base_url)[0])
+
+
+def _check_group(
+    connection: Connection,
+    port: Mapping[str, Any],
+    delta: Mapping[str, Any],
+    named: frozenset[str],
+    node: Mapping[str, Any],
+    minor: int,
+    now: datetime,
+) -> None:
+    """The word of the port's group on a change. ``port``: as it will be; ``named``: what the patch names."""
+    if port["portgroup_uuid"] is None:
+        return
+    if minor >= PHYSICAL_NETWORK_OF_GROUP_SINCE and "physical_network" in named:
+        raise InvalidRequest("physical_network cannot be changed while the port belongs to a portgroup.")
+    if delta.keys() & {"portgroup_uuid", "physical_network", "node_uuid"}:
+        _join(connection, port, node, now)
+    if delta.keys() & {"portgroup_uuid", "pxe_enabled"} or attached_to(port):
+        portgroup_rules.check_stands_alone(port, PORTGROUPS.get(connection, port["portgroup_uuid"]), node)
+
+
+def _join(
+    connection: Connection, port: Mapping[str, Any], node: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:  # fmt: skip
+    """Let a port into its group, whose physical network it may set. → the group. Errors: InvalidRequest, Conflict."""
+    found = PORTGROUPS.find(connection, port["portgroup_uuid"])
+    group = portgroup_rules.group_of(port, found, node)
+    others = [each for each in ports.of_group(connection, port["portgroup_uuid"]) if each["uuid"] != port["uuid"]]
+    network = portgroup_rules.network_of_group(port, group, others)
+    if network != group["physical_network"]:
+        PORTGROUPS.update(connection, group, {"physical_network": network}, now)
+    return group
 
 
 def _new_place(asked: Mapping[str, Any], port: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""Writing rows of nodes and ports, and telling what stands in the way in the API's words."""
+"""Writing rows of records, and telling what stands in the way in the API's words."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 from sqlalchemy import BigInteger, Connection, DateTime, Table, bindparam
 from sqlalchemy.dialects.postgresql import JSONB
-from steelyard_common.errors import Conflict, InvalidRequest, NotFound
+from steelyard_common.errors import Conflict, InvalidRequest, NotFound, SteelyardError
 
 from .sql import Prepared, json_text
-from .tables import nodes, ports
+from .tables import metadata
 
 Record = Mapping[str, Any]
 # constraint → what is said about the record that breaks it
@@ -27,6 +27,23 @@ _TAKEN: dict[str, Callable[[Record], str]] = {
     "ports_uuid_key": lambda row: f"A port with UUID {row['uuid']} already exists.",
     "ports_address_key": lambda row: f"A port with MAC address {row['address']} already exists.",
     "ports_name_key": lambda row: f"A port with name {row['name']} already exists.",
+    "chassis_uuid_key": lambda row: f"A chassis with UUID {row['uuid']} already exists.",
+    "portgroups_uuid_key": lambda row: f"A portgroup with UUID {row['uuid']} already exists.",
+    "portgroups_name_key": lambda row: f"A portgroup with name {row['name']} already exists.",
+    "portgroups_address_key": lambda row: f"A portgroup with MAC address {row['address']} already exists.",
+    "volume_connectors_uuid_key": lambda row: f"A volume connector with UUID {row['uuid']} already exists.",
+    "volume_connectors_connector_key": lambda row: (
+        f"A volume connector with type {row['type']} and connector_id {row['connector_id']} already exists."
+    ),
+    "volume_targets_uuid_key": lambda row: f"A volume target with UUID {row['uuid']} already exists.",
+    "volume_targets_boot_index_key": lambda row: (
+        f"A volume target with boot index '{row['boot_index']}' for the same node already exists."
+    ),
+}
+# constraint → what a record names that has just gone
+_GONE: dict[str, Callable[[Record], SteelyardError]] = {
+    "nodes_chassis_uuid_fkey": lambda row: InvalidRequest(f"Chassis {row['chassis_uuid']} could not be found."),
+    "ports_portgroup_uuid_fkey": lambda row: InvalidRequest(f"Portgroup {row['portgroup_uuid']} could not be found."),
 }
 
 
@@ -42,7 +59,11 @@ def update(connection: Connection, table: Table, row: Record, delta: Record, now
 
 
 def delete(connection: Connection, table: Table, row: Record) -> None:
-    _delete(table.name).run(connection, {"row_id": row["id"]})
+    """Errors: InvalidRequest when others still name it."""
+    try:
+        _delete(table.name).run(connection, {"row_id": row["id"]})
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise InvalidRequest(f"{table.name} {row['uuid']} is still in use.") from error
 
 
 def _write(connection: Connection, statement: Prepared, values: Record, record: Record) -> None:
@@ -52,12 +73,13 @@ def _write(connection: Connection, statement: Prepared, values: Record, record: 
         about = _TAKEN.get(error.diag.constraint_name or "")
         raise Conflict(about(record) if about else "This already exists.") from error
     except psycopg.errors.ForeignKeyViolation as error:
-        raise NotFound(f"Node {record.get('node_uuid')} could not be found.") from error
+        gone = _GONE.get(error.diag.constraint_name or "")
+        raise (gone(record) if gone else NotFound(f"Node {record.get('node_uuid')} could not be found.")) from error
     except psycopg.errors.UntranslatableCharacter as error:
         raise InvalidRequest("a text holds a character that cannot be stored (NUL)") from error
 
 
-_TABLES = {table.name: table for table in (nodes, ports)}
+_TABLES = metadata.tables
 
 
 @functools.lru_cache(maxsize=64)

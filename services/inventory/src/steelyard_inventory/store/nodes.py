@@ -14,7 +14,7 @@ from steelyard_common.errors import NotFound
 
 from ..domain.values import as_uuid
 from . import changes, provider_view
-from .sql import Prepared, Row, names, whole_row
+from .sql import Prepared, Row, as_text, names, whole_row
 from .tables import locks, nodes
 
 Record = dict[str, Any]
@@ -29,6 +29,17 @@ _TAKE = {
     True: Prepared(_WHOLE.where(BY_UUID).with_for_update(key_share=True)),
     False: Prepared(_WHOLE.where(BY_NAME).with_for_update(key_share=True)),
 }
+
+
+_IN_CHASSIS = Prepared(
+    select(nodes.c.id).where(nodes.c.chassis_uuid == bindparam("chassis", type_=nodes.c.uuid.type)).limit(1)
+)
+_CHILDREN = Prepared(
+    select(as_text(nodes.c.uuid))
+    .where(nodes.c.parent_node == bindparam("parent", type_=nodes.c.uuid.type))
+    .order_by(nodes.c.id)
+)
+_SHARD_SIZES = Prepared(select(nodes.c.shard, func.count()).group_by(nodes.c.shard).order_by(nodes.c.shard))
 
 
 def find(connection: Connection, ident: str) -> Record | None:
@@ -57,8 +68,22 @@ def update(connection: Connection, node: Mapping[str, Any], delta: Mapping[str, 
 
 
 def delete(connection: Connection, node: Mapping[str, Any]) -> None:
-    """With it go its ports, lock and workflows."""
+    """With it go its ports, port groups, volumes, lock and workflows."""
     changes.delete(connection, nodes, node)
+
+
+def any_in_chassis(connection: Connection, chassis_uuid: str) -> bool:
+    return _IN_CHASSIS.row(connection, {"chassis": chassis_uuid}) is not None
+
+
+def children(connection: Connection, parent_uuid: str) -> list[str]:
+    """UUIDs of a node's children, the oldest first."""
+    return [row[0] for row in _CHILDREN.rows(connection, {"parent": parent_uuid})]
+
+
+def shard_sizes(connection: Connection) -> list[tuple[str | None, int]]:
+    """(shard, number of nodes) of each, by name; None are those in no shard."""
+    return [(row[0], row[1]) for row in _SHARD_SIZES.rows(connection)]
 
 
 def for_provider(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,16 @@ _FIND = {
 _OF_NODE = Prepared(
     _WHOLE.where(ports.c.node_uuid == bindparam("node_uuid", type_=ports.c.node_uuid.type)).order_by(ports.c.id)
 )
+_OF_GROUP = Prepared(
+    _WHOLE.where(ports.c.portgroup_uuid == bindparam("group", type_=ports.c.portgroup_uuid.type)).order_by(ports.c.id)
+)
+_ONTO_NETWORK = Prepared(
+    ports.update()
+    .where(ports.c.portgroup_uuid == bindparam("group", type_=ports.c.portgroup_uuid.type))
+    .values(
+        physical_network=bindparam("network", type_=Text()), updated_at=bindparam("now", type_=ports.c.updated_at.type)
+    )
+)
 
 
 def _on_nodes(column: str, name: str) -> ColumnElement[bool]:
@@ -67,6 +77,17 @@ def get(connection: Connection, ident: str) -> Record:
 def of_node(connection: Connection, node_uuid: str) -> list[Record]:
     rows = _OF_NODE.rows(connection, {"node_uuid": node_uuid})
     return [dict(zip(_NAMES, row, strict=True)) for row in rows]
+
+
+def of_group(connection: Connection, group_uuid: str) -> list[Record]:
+    """The ports of a port group, the oldest first."""
+    rows = _OF_GROUP.rows(connection, {"group": group_uuid})
+    return [dict(zip(_NAMES, row, strict=True)) for row in rows]
+
+
+def put_onto_network(connection: Connection, group_uuid: str, network: str | None, now: datetime) -> None:
+    """All ports of a port group."""
+    _ONTO_NETWORK.run(connection, {"group": group_uuid, "network": network, "now": now})
 
 
 def insert(connection: Connection, record: Mapping[str, Any]) -> None:

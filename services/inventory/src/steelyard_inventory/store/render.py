@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import orjson
 from sqlalchemy import ColumnElement, Table, Text, cast, func
+from sqlalchemy.dialects.postgresql import JSONB
 from steelyard_common.contracts.api import Field
 
 from .sql import Row, as_text
@@ -66,9 +67,11 @@ def make_plan(
         names=tuple(names),
         columns=tuple(columns),
         uuid_at=uuid_at,
-        json_at=tuple(index for index, name in enumerate(names) if fields[name].kind == "object"),
+        json_at=tuple(index for index, name in enumerate(names) if isinstance(table.c[name].type, JSONB)),
         whole=asked is None,
-        sublinks=tuple(name for name, since in (sublinks or {}).items() if since <= minor) if asked is None else (),
+        sublinks=tuple(
+            name for name, since in (sublinks or {}).items() if since <= minor and (asked is None or name in asked)
+        ),
         state_words=_state_words(minor) if "provision_state" in names else None,
         conductor_at=conductor_at,
     )
@@ -89,7 +92,7 @@ def _document(
     document: Document = dict(zip(names, row, strict=False))
     for index in plan.json_at:
         text = row[index]
-        document[names[index]] = _EMPTY if text == "{}" else orjson.Fragment(text)
+        document[names[index]] = _EMPTY if text == "{}" else None if text is None else orjson.Fragment(text)
     if plan.state_words:
         state = document["provision_state"]
         document["provision_state"] = plan.state_words.get(state, state)

@@ -1,0 +1,74 @@
+"""Smaller views of nodes: shards, children, and what other services will write about a node.
+
+BIOS settings and firmware come with the firmware service, inspection data with the inspector, history with the
+timeline. Until they write, a node has none: that is what is answered, for nodes that exist.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steelyard_common.db import Database
+from steelyard_common.errors import NotFound
+
+from ..store import nodes
+from .context import Api
+
+UNSHARDED = "None"  # how the API names the nodes that are in no shard
+
+
+class NodeParts:
+    """Queries; nothing here changes anything."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def shards(self) -> dict[str, Any]:
+        """How many nodes each shard has."""
+        with self._database.read() as connection:
+            found = nodes.shard_sizes(connection)
+        return {"shards": [{"name": UNSHARDED if name is None else name, "count": count} for name, count in found]}
+
+    def children(self, ident: str, api: Api) -> dict[str, Any]:
+        """Errors: NotFound."""
+        with self._database.read() as connection:
+            uuid = nodes.get(connection, ident)["uuid"]
+            found = nodes.children(connection, uuid)
+        href = f"{api.base_url}/v1/nodes?parent_node={uuid}"
+        return {"children": found, "links": {"href": href, "rel": "children"}}
+
+    def bios(self, ident: str) -> dict[str, Any]:
+        """Errors: NotFound."""
+        self._node(ident)
+        return {"bios": []}
+
+    def bios_setting(self, ident: str, name: str) -> dict[str, Any]:
+        """Errors: NotFound."""
+        uuid = self._node(ident)["uuid"]
+        raise NotFound(f"Node {uuid} doesn't have a BIOS setting '{name}'")
+
+    def firmware(self, ident: str) -> dict[str, Any]:
+        """Errors: NotFound."""
+        self._node(ident)
+        return {"firmware": []}
+
+    def history(self, ident: str, marker: str | None) -> dict[str, Any]:
+        """Errors: NotFound (the node, the marker)."""
+        self._node(ident)
+        if marker is not None:
+            raise NotFound(f"Node history record {marker} could not be found.")
+        return {"history": []}
+
+    def history_entry(self, ident: str, entry: str) -> dict[str, Any]:
+        """Errors: NotFound."""
+        self._node(ident)
+        raise NotFound(f"Node history record {entry} could not be found.")
+
+    def inventory(self, ident: str) -> dict[str, Any]:
+        """Errors: NotFound."""
+        uuid = self._node(ident)["uuid"]
+        raise NotFound(f"Node inventory record for node {uuid} could not be found.")
+
+    def _node(self, ident: str) -> dict[str, Any]:
+        with self._database.read() as connection:
+            return nodes.get(connection, ident)
