@@ -12,24 +12,30 @@ from steelyard_common.runner import ServiceSpec
 from steelyard_common.runner import main as run
 
 from .domain.projection import SyncRules
+from .domain.recipe_rules import DEPLOY_TEMPLATE, INSPECTION_RULE, RUNBOOK
+from .handlers import allocations as allocation_handlers
 from .handlers import lifecycle as lifecycle_handlers
 from .handlers import node_parts as node_part_handlers
 from .handlers import nodes as node_handlers
 from .handlers import ports as port_handlers
+from .handlers import recipes as recipe_handlers
 from .handlers import records as record_handlers
 from .handlers import workers as worker_handlers
 from .service import attached_kinds
+from .service.allocations import Allocations
 from .service.attached import Attached
 from .service.chassis import Chassis
 from .service.conductors import Conductors
 from .service.engine import Engine
 from .service.leases import Leases
 from .service.lifecycle import Lifecycle
+from .service.matching import Matcher
 from .service.node_parts import NodeParts
 from .service.node_views import NodeViews
 from .service.nodes import NodeRecords
 from .service.observations import Observations
 from .service.ports import Ports
+from .service.recipes import Recipes
 from .service.starting import Clock, Rules, ServiceMap, Starter
 from .service.vifs import Vifs
 from .service.workers import Workers
@@ -70,6 +76,11 @@ class Inventory:
         self.parts = NodeParts(database)
         self.vifs = Vifs(database, settings.site, clock)
         self.conductors = Conductors(self.workers)
+        self.templates = Recipes(database, settings.site, clock, DEPLOY_TEMPLATE)
+        self.runbooks = Recipes(database, settings.site, clock, RUNBOOK)
+        self.rules = Recipes(database, settings.site, clock, INSPECTION_RULE)
+        self.matcher = Matcher(database, settings.site, clock)
+        self.allocations = Allocations(database, settings.site, clock, self.matcher.wake)
 
     def endpoints(self) -> list[Endpoint]:
         """The service's table of contents."""
@@ -81,6 +92,8 @@ class Inventory:
             record_handlers.endpoints(self.site, "volume-connector", "volume-connectors", self.connectors),
             record_handlers.endpoints(self.site, "volume-target", "volume-targets", self.targets),
             node_part_handlers.endpoints(self.site, self.parts, self.vifs),
+            recipe_handlers.endpoints(self.site, self.templates, self.runbooks, self.rules),
+            allocation_handlers.endpoints(self.site, self.allocations),
             worker_handlers.endpoints(self.site, self.workers, self.conductors),
             lifecycle_handlers.endpoints(self.site, self.lifecycle, self.leases),
         ]
@@ -102,11 +115,13 @@ def start(settings: Settings) -> Parts:
     relay = Relay(database, bus).start()
     inventory = Inventory(settings, database, lambda: datetime.now(UTC))
     inventory.engine.start()
+    inventory.matcher.start()
     # Stopped from the last to the first. What the last requests tell after the relay has gone stays in the outbox, for
     # any replica's sweep.
     parts.add("bus", stop=bus.close)
     parts.add("relay", stop=relay.stop)
     parts.add("engine", stop=inventory.engine.stop)
+    parts.add("matcher", stop=inventory.matcher.stop)
     inventory.begin(bus, settings.workers)
     return parts
 

@@ -19,6 +19,7 @@ from ..domain.patches import Operation
 from ..domain.projection import Change, Fact
 from ..store import locks, node_pages, nodes, pages, ports, render
 from ..store.records import CHASSIS, CONNECTORS, PORTGROUPS, TARGETS
+from .allocation_facts import forget, given_back
 from .context import Api
 from .lifecycle import Caller
 from .outgoing import emit_events
@@ -74,6 +75,7 @@ class NodeRecords:
                 node_rules.check_may_update(node, operations, minor=api.minor)
                 require_free(connection, node, now)
                 delta = self._delta(connection, node, operations, reset_interfaces=reset_interfaces, minor=api.minor)
+                delta = given_back(transaction, self._site, node, delta, caller.cause, now)
                 self._write(transaction, node, delta, caller, now)
             return self._document(connection, node["uuid"], api)
 
@@ -86,6 +88,7 @@ class NodeRecords:
             node_rules.check_may_delete(node)
             require_free(connection, node, now)
             gone = _gone_with(connection, node["uuid"])
+            forget(transaction, self._site, node, caller.cause, now)
             nodes.delete(connection, node)
             self._tell(
                 transaction, node["uuid"], caller, now, *gone, Fact(name="node-deleted", data=_data(node, {}))

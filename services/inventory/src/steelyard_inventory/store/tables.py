@@ -30,6 +30,10 @@ from .columns import json_column as _json
 from .columns import metadata as metadata
 from .columns import stamps as _stamps
 from .columns import time_column as _time
+from .recipe_tables import allocations as allocations
+from .recipe_tables import deploy_templates as deploy_templates
+from .recipe_tables import inspection_rules as inspection_rules
+from .recipe_tables import runbooks as runbooks
 from .record_tables import chassis as chassis
 from .record_tables import portgroups as portgroups
 from .record_tables import volume_connectors as volume_connectors
@@ -116,6 +120,13 @@ Index("nodes_power_shard", func.mod(nodes.c.id, 64), nodes.c.id)
 # Fault and maintenance are rare: a partial index finds them and costs the others nothing.
 Index("nodes_fault", nodes.c.fault, postgresql_where=nodes.c.fault.isnot(None))
 Index("nodes_maintenance", nodes.c.id, postgresql_where=nodes.c.maintenance)
+# Allocations look for a free node of a class, from a random UUID on.
+Index(
+    "nodes_free", nodes.c.resource_class, nodes.c.uuid,
+    postgresql_where=text(
+        "provision_state = 'available' AND instance_uuid IS NULL AND power_state IS NOT NULL AND NOT maintenance"
+    ),
+)  # fmt: skip
 
 ports = Table(
     "ports",

@@ -1,0 +1,131 @@
+"""The matcher: gives allocations their nodes. Every replica runs one, none leads.
+
+What waits stands in the database (``allocations.due_at``), so that nothing is lost with a process: the next look, here
+or in another replica, finds it. Each allocation is one transaction: its row, its node's row and the events of both are
+written together or not at all.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from prometheus_client import Counter
+from steelyard_common.db import Database, Transaction
+from steelyard_common.errors import SteelyardError
+from steelyard_common.telemetry import get_logger
+
+from ..domain import allocation_rules as rules
+from ..domain.projection import Change
+from ..store import allocations
+from .allocation_facts import node_fact, tell
+from .outgoing import emit_events
+from .workers import Clock
+
+log = get_logger(__name__)
+LONGEST_SLEEP_S = 1.0  # how late another replica's allocations are found when that one dies
+NEVER = datetime.max.replace(tzinfo=UTC)
+SETTLED = Counter("steelyard_allocations_settled", "Allocations that got a node, or an error", ["state"])
+
+
+class Matcher:
+    """``wake`` may be called by any thread; ``match_one`` by many at once, here and in other processes."""
+
+    def __init__(self, database: Database, site: str, clock: Clock) -> None:
+        self._database = database
+        self._site = site
+        self._clock = clock
+        self._condition = threading.Condition()
+        self._wake_at = NEVER
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="matcher", daemon=True)
+
+    def match_one(self) -> bool:
+        """Look for a node for one allocation that is due. → whether there was one"""
+        now = self._clock()
+        with self._database.begin() as transaction:
+            allocation = allocations.take_due(transaction.connection, now)
+            if allocation is None:
+                return False
+            found = allocations.reserve_node(transaction.connection, allocation, str(uuid4()), now)
+            if found is None:
+                self._miss(transaction, allocation, now)
+            else:
+                self._hit(transaction, allocation, *found, now)
+        return True
+
+    def tick(self) -> float:
+        """All that are due. → seconds until there may be something again"""
+        while not self._stopping and self.match_one():
+            pass
+        with self._database.read() as connection:
+            due = allocations.next_due(connection)
+        if due is None or due <= self._clock():
+            return LONGEST_SLEEP_S  # nothing, or somebody else has it in hand
+        return min((due - self._clock()).total_seconds(), LONGEST_SLEEP_S)
+
+    def wake(self, due_at: datetime) -> None:
+        """Something will be due then: sleep no longer."""
+        with self._condition:
+            if due_at < self._wake_at:
+                self._wake_at = due_at
+                self._condition.notify()
+
+    def start(self) -> Matcher:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+        self._thread.join(10)
+
+    def _hit(
+        self, transaction: Transaction, allocation: Mapping[str, Any], node: str, name: str | None, now: datetime
+    ) -> None:
+        self._settle(transaction, allocation, {"state": rules.ACTIVE, "node_uuid": node, "due_at": None}, now)
+        change = Change(events=(node_fact(node, name, allocation["uuid"]),))
+        emit_events(transaction, self._site, node, change, allocation["cause"], now)
+
+    def _miss(self, transaction: Transaction, allocation: Mapping[str, Any], now: datetime) -> None:
+        """Nodes that suit and are locked are waited for, a few times."""
+        suitable, with_class = allocations.count_suitable(transaction.connection, allocation)
+        tries = allocation["tries"] + 1
+        if suitable and tries < rules.TRIES:
+            later = {"tries": tries, "due_at": now + timedelta(seconds=rules.RETRY_AFTER_S)}
+            allocations.update(transaction.connection, allocation, later, now)
+            return
+        error = rules.failure(allocation, suitable=suitable, with_class=with_class > 0)
+        self._settle(transaction, allocation, {"state": rules.ERROR, "last_error": error, "due_at": None}, now)
+
+    def _settle(
+        self, transaction: Transaction, allocation: Mapping[str, Any], delta: Mapping[str, Any], now: datetime
+    ) -> None:
+        allocations.update(transaction.connection, allocation, delta, now)
+        what = "failed" if delta["state"] == rules.ERROR else "matched"
+        tell(transaction, self._site, what, {**allocation, **delta}, allocation["cause"], now)
+        SETTLED.labels(delta["state"]).inc()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            with self._condition:
+                self._wake_at = NEVER
+            try:
+                wait = self.tick()
+            except SteelyardError as error:
+                log.warning("matcher waits", reason=error.message, detail=error.detail)
+                wait = LONGEST_SLEEP_S
+            except Exception as error:  # without this loop no allocation would ever get a node
+                log.exception("matcher failed", error=type(error).__name__)
+                wait = LONGEST_SLEEP_S
+            self._sleep(wait)
+
+    def _sleep(self, wait_s: float) -> None:
+        with self._condition:
+            self._wake_at = min(self._wake_at, self._clock() + timedelta(seconds=wait_s))
+            while not self._stopping and (left := (self._wake_at - self._clock()).total_seconds()) > 0:
+                self._condition.wait(left)
