@@ -1,7 +1,8 @@
 """All benchmarks in one command: ``python -m bench [--nodes 10000]``. A table to the terminal, JSON to bench/out/.
 
 The whole suite first, then the BMC drivers and the power sync alone. Each service's own benchmark digs deeper:
-``python -m bench.gateway``, ``bench.inventory``, ``bench.engine``, ``bench.power``, ``bench.bmc``, ``bench.bus``.
+``python -m bench.gateway``, ``bench.inventory``, ``bench.allocations``, ``bench.engine``, ``bench.power``,
+``bench.bmc``, ``bench.bus``.
 """
 
 from __future__ import annotations
