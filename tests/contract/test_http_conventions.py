@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from steelyard_api_gateway.domain import listings
+from steelyard_api_gateway.domain import listings, record_listings
 from steelyard_api_gateway.testing import Api, make_api, message
 from steelyard_common.bus import MemoryBus
 from steelyard_common.contracts.api import NODE_FIELDS, NODE_SUBLINKS, PORT_FIELDS
@@ -96,6 +96,15 @@ def test_every_filter_and_sort_key_that_the_gateway_lets_through_works(api: Api)
         "drivers": listings.DRIVERS,
         "conductors": listings.CONDUCTORS,
         f"nodes/{uuid}/ports": listings.NODE_PORTS,
+        "chassis": record_listings.CHASSIS,
+        "portgroups": record_listings.PORTGROUPS,
+        "volume/connectors": record_listings.CONNECTORS,
+        "volume/targets": record_listings.TARGETS,
+        f"nodes/{uuid}/bios": record_listings.BIOS,
+        f"nodes/{uuid}/firmware": record_listings.FIRMWARE,
+        f"nodes/{uuid}/history": record_listings.HISTORY,
+        f"nodes/{uuid}/portgroups": record_listings.without_filters(record_listings.PORTGROUPS),
+        f"nodes/{uuid}/volume/targets": record_listings.without_filters(record_listings.TARGETS),
     }
     for path, listing in asked.items():
         for name in listing.filters:
@@ -225,3 +234,31 @@ def test_no_nonsense_makes_a_server_error_in_any_service(
 
     assert made.status_code in ALLOWED, made.data
     assert changed.status_code in ALLOWED, changed.data
+
+
+def test_records_around_a_node_live_and_go_end_to_end(api: Api) -> None:
+    chassis = api("POST", "/v1/chassis", {"description": "rack 1"}).get_json()
+    node = create(api, name="n1", network_interface="flat", chassis_uuid=chassis["uuid"])
+    group = api("POST", "/v1/portgroups", {"node_uuid": node["uuid"], "name": "bond0", "mode": "802.3ad"}).get_json()
+    body = {"node_uuid": node["uuid"], "address": "aa:bb:cc:dd:ee:01", "portgroup_uuid": group["uuid"]}
+    port = api("POST", "/v1/ports", body).get_json()
+    target = {"node_uuid": node["uuid"], "volume_type": "iscsi", "boot_index": 0, "volume_id": "v"}
+    made = api("POST", "/v1/volume/targets", target | {"properties": {"auth_password": SECRET}})
+
+    assert made.status_code == 201
+    assert SECRET.encode() not in made.data
+    assert [each["name"] for each in api("GET", f"/v1/chassis/{chassis['uuid']}/nodes").get_json()["nodes"]] == ["n1"]
+    for path in ("/v1/portgroups/bond0/ports", f"/v1/portgroups/{group['uuid']}/ports", "/v1/ports?portgroup=bond0"):
+        assert [each["uuid"] for each in api("GET", path).get_json()["ports"]] == [port["uuid"]]
+    assert [each["uuid"] for each in api("GET", "/v1/nodes/n1/portgroups").get_json()["portgroups"]] == [group["uuid"]]
+    assert len(api("GET", "/v1/nodes/n1/volume/targets?detail=True").get_json()["targets"]) == 1
+    assert api("POST", "/v1/nodes/n1/vifs", {"id": "vif"}).status_code == 204
+    assert api("GET", "/v1/nodes/n1/vifs").get_json() == {"vifs": [{"id": "vif"}]}
+    assert api("POST", "/v1/nodes/n1/vifs", {"id": "vif"}).status_code == 409
+    assert api("POST", "/v1/nodes/n1/vifs", {"id": "more"}).status_code == 400
+    assert api("DELETE", "/v1/nodes/n1/vifs/vif").status_code == 204
+    assert api("DELETE", f"/v1/chassis/{chassis['uuid']}").status_code == 400
+    assert api("DELETE", "/v1/portgroups/bond0").status_code == 400
+    assert api("DELETE", "/v1/nodes/n1").status_code == 204
+    assert api("DELETE", f"/v1/chassis/{chassis['uuid']}").status_code == 204
+    assert api("GET", "/v1/volume/targets").get_json() == {"targets": []}

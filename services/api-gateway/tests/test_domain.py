@@ -228,7 +228,7 @@ def test_a_name_in_the_node_filter_needs_the_version_of_names() -> None:
 
 
 def patch(*operations: Any, minor: int = 115) -> list[patches.Operation]:
-    return patches.parse(list(operations), NODE_FIELDS, minor, mandatory="driver")
+    return patches.parse(list(operations), NODE_FIELDS, minor, mandatory=("driver",))
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_a_patch_is_a_list() -> None:
 
     for body in bodies:
         with pytest.raises(InvalidRequest, match="list of operations"):
-            patches.parse(body, NODE_FIELDS, 115, mandatory="driver")
+            patches.parse(body, NODE_FIELDS, 115, mandatory=("driver",))
     assert patch() == []
 
 

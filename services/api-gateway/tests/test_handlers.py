@@ -24,6 +24,14 @@ VERSION, LOWEST, HIGHEST = (
 OWN_BODY = {"driver": "ipmi"}
 PORT_BODY = {"address": "aa:bb:cc:dd:ee:ff", "node_uuid": UUID}
 N1 = "/v1/nodes/n1"
+ELSEWHERE = (
+    "recipes",
+    "allocations",
+    "node_parts",
+    "portgroups",
+    "chassis",
+    "volumes",
+)  # tables with a test file of their own
 STATES = f"{N1}/states"
 
 # method, path, body → status, verb on the bus, what its body holds, end of Location
@@ -110,9 +118,10 @@ def test_a_route_asks_one_thing_and_passes_its_bytes_on(
 def test_every_route_of_the_tables_is_among_the_calls_above() -> None:
     tried = {(method, re.sub(r"\?.*", "", path)) for method, path, *_ in CALLS}
     tried.add(("GET", "/v1/drivers/ipmi/properties"))  # answered by the gateway itself, tested below
+    tried.add(("GET", "/v1/drivers/ipmi/raid/logical_disk_properties"))
 
-    for routes, _ in TABLES.values():
-        for route in routes:
+    for name, (routes, _) in TABLES.items():
+        for route in () if name in ELSEWHERE else routes:
             pattern = re.compile("/v1" + re.sub(r"<\w+>", "[^/]+", route.path))
             assert any(method == route.method and pattern.fullmatch(path) for method, path in tried), route
 
@@ -156,7 +165,7 @@ def test_the_root_documents_name_the_versions(api: Api) -> None:
         "nodes", "ports", "drivers", "conductors",
     ]  # fmt: skip
     assert "conductors" not in api("GET", "/v1", version="1.48").get_json()
-    assert "allocations" not in v1
+    assert "lookup" not in v1
 
 
 @pytest.mark.parametrize("path", ["/v1/nodes", "/nodes", "/v1/nodes/", "/nodes/"])
@@ -279,7 +288,7 @@ def test_a_wrong_verb_gets_405_in_the_abort_shape(api: Api, method: str, path: s
     "path",
     [
         "/bogus", "/v2", "/v2/nodes", "/v1/bogus", "/v1/v1/nodes", "/v1/nodes/n1/bogus/x", "/v1/nodes/n1/states/bogus",
-        "/v1/allocations", "/v1/portgroups", "/v1/chassis", "/v1/lookup", "/v1/nodes/n1/vifs", "/v1/nodes/n1/bios",
+        "/v1/lookup", "/v1/nodes/n1/vmedia", "/v1/shards/a", "/v1/volume/bogus",
         "/v1/nodes//states",
     ],
 )  # fmt: skip

@@ -230,7 +230,7 @@ def test_a_value_that_looks_sealed_is_refused(sealer: Sealer) -> None:
     ],
 )
 def test_a_secret_in_a_patch_is_sealed_wherever_its_name_stands(sealer: Sealer, path: str, value: Any) -> None:
-    operations = patches.parse([{"op": "add", "path": path, "value": value}], NODE_FIELDS, 115, mandatory="driver")
+    operations = patches.parse([{"op": "add", "path": path, "value": value}], NODE_FIELDS, 115, mandatory=("driver",))
 
     body = seal_operation(operations[0], sealer)
 

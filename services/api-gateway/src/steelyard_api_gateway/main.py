@@ -15,13 +15,28 @@ from steelyard_common.settings import read
 from werkzeug.exceptions import HTTPException
 
 from .drivers.over_bus import OverBus
-from .handlers import answers, conductors, drivers, node_management, node_states, nodes, ports
+from .handlers import (
+    answers,
+    chassis,
+    conductors,
+    drivers,
+    node_management,
+    node_parts,
+    node_states,
+    nodes,
+    portgroups,
+    ports,
+    volumes,
+)
 from .handlers.front import Front
 from .handlers.routes import Refusal, Route, Services, blueprint
+from .service import records
 from .service.identity import HttpBasic, NoSignIn, SignIn
 from .service.management import Management
+from .service.node_parts import NodeParts
 from .service.nodes import Nodes
 from .service.ports import Ports
+from .service.records import Records
 from .service.states import States
 from .service.workers import Workers
 from .settings import HTTP_BASIC, Settings
@@ -32,7 +47,11 @@ TABLES: dict[str, tuple[Sequence[Route], Sequence[Refusal]]] = {
     "nodes": (nodes.ROUTES, nodes.REFUSALS),
     "node_states": (node_states.ROUTES, ()),
     "node_management": (node_management.ROUTES, ()),
+    "node_parts": (node_parts.ROUTES, ()),
     "ports": (ports.ROUTES, ports.REFUSALS),
+    "portgroups": (portgroups.ROUTES, portgroups.REFUSALS),
+    "chassis": (chassis.ROUTES, chassis.REFUSALS),
+    "volumes": (volumes.ROUTES, volumes.REFUSALS),
     "drivers": (drivers.ROUTES, ()),
     "conductors": (conductors.ROUTES, ()),
 }
@@ -85,6 +104,11 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         states=States(inventory, sealer),
         management=Management(power),
         workers=Workers(inventory),
+        chassis=Records(inventory, sealer, records.CHASSIS),
+        portgroups=Records(inventory, sealer, records.PORTGROUP),
+        connectors=Records(inventory, sealer, records.CONNECTOR),
+        targets=Records(inventory, sealer, records.TARGET),
+        node_parts=NodeParts(inventory),
     )
 
 

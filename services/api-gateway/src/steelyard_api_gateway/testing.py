@@ -21,14 +21,19 @@ SEAL_KEY = Sealer.new_key()
 QUERIES = {
     "inventory": [
         "nodes", "node", "node-states", "validate-node", "traits", "ports", "port", "drivers", "driver",
-        "conductors", "conductor",
+        "conductors", "conductor", "all-chassis", "chassis", "portgroups", "portgroup", "volume-connectors",
+        "volume-connector", "volume-targets", "volume-target", "shards", "vifs", "node-children", "node-bios",
+        "node-bios-setting", "node-firmware", "node-history", "node-history-entry", "node-inventory",
     ],
     "power": ["boot-device", "supported-boot-devices", "indicators", "indicator"],
 }  # fmt: skip
 COMMANDS = {
     "inventory": [
         "create-node", "update-node", "delete-node", "set-maintenance", "set-traits", "create-port", "update-port",
-        "delete-port", "set-power", "set-provision", "set-boot-mode", "set-secure-boot",
+        "delete-port", "create-chassis", "update-chassis", "delete-chassis", "create-portgroup", "update-portgroup",
+        "delete-portgroup", "create-volume-connector", "update-volume-connector", "delete-volume-connector",
+        "create-volume-target", "update-volume-target", "delete-volume-target", "attach-vif", "detach-vif",
+        "set-power", "set-provision", "set-boot-mode", "set-secure-boot",
     ],
     "power": ["set-boot-device", "inject-nmi", "set-indicator"],
 }  # fmt: skip

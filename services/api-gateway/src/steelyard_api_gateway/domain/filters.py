@@ -44,7 +44,7 @@ def _uuid(name: str, value: str, _minor: int) -> str:
     return identifiers.uuid(name, value)
 
 
-def _mac(name: str, value: str, _minor: int) -> str:
+def mac_filter(name: str, value: str, _minor: int) -> str:
     return values.mac_address(name, value)
 
 
@@ -52,13 +52,13 @@ def _lower(_name: str, value: str, _minor: int) -> str:
     return value.lower()
 
 
-def _list(_name: str, value: str, _minor: int) -> list[str]:
+def word_list(_name: str, value: str, _minor: int) -> list[str]:
     # Not lower-cased as Ironic does: shards are stored as written, so that would never match.
     return list(dict.fromkeys(filter(None, (word.strip() for word in value.split(",")))))
 
 
-def _groups(name: str, value: str, minor: int) -> list[str]:
-    return [group.lower() for group in _list(name, value, minor)]
+def groups(name: str, value: str, minor: int) -> list[str]:
+    return [group.lower() for group in word_list(name, value, minor)]
 
 
 def _provision_state(_name: str, value: str, _minor: int) -> str:
@@ -75,7 +75,7 @@ def _fault(_name: str, value: str, _minor: int) -> str:
     return value
 
 
-def _node(name: str, value: str, minor: int) -> str:
+def node_filter(name: str, value: str, minor: int) -> str:
     ident = identifiers.from_query(name, value, minor)
     if minor < identifiers.NAMES_SINCE and identifiers.uuid_or_none(ident) is None:
         raise too_new(f"a name in the query parameter {name}", identifiers.NAMES_SINCE)
@@ -104,22 +104,22 @@ NODE_FILTERS = {
     "project": Filter(_text),
     "description_contains": Filter(_text, 51),
     "retired": Filter(_boolean),
-    "shard": Filter(_list, 82),
+    "shard": Filter(word_list, 82),
     "sharded": Filter(_boolean, 82),
     "include_children": Filter(_boolean, 83),
     "parent_node": Filter(_text, 83),
     "instance_name": Filter(_text, 104),
 }
 NODE_PORT_FILTERS = {
-    "address": Filter(_mac),
+    "address": Filter(mac_filter),
     "description_contains": Filter(_text),
 }
 PORT_FILTERS = NODE_PORT_FILTERS | {
-    "node": Filter(_node),
+    "node": Filter(node_filter),
     "node_uuid": Filter(_uuid),
-    "portgroup": Filter(_node, 24),
-    "shard": Filter(_list, 82),
-    "conductor_groups": Filter(_groups, 99),
+    "portgroup": Filter(node_filter, 24),
+    "shard": Filter(word_list, 82),
+    "conductor_groups": Filter(groups, 99),
 }
 DRIVER_FILTERS = {"type": Filter(_driver_type, 30)}
 CONDUCTOR_FILTERS: dict[str, Filter] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,8 +46,8 @@ class Operation:
         return head if self.op == "remove" else head | {"value": self.value}
 
 
-def parse(patch: Any, fields: dict[str, Field], minor: int, *, mandatory: str) -> list[Operation]:
-    """The operations of a patch of a resource with these fields; ``mandatory`` is the one that cannot be removed.
+def parse(patch: Any, fields: dict[str, Field], minor: int, *, mandatory: Collection[str]) -> list[Operation]:
+    """The operations of a patch of a resource with these fields; those ``mandatory`` cannot be removed.
 
     Errors: InvalidRequest (shape, operation, path, root), NotAcceptable (a root newer than the request's version).
     """
@@ -55,8 +56,10 @@ def parse(patch: Any, fields: dict[str, Field], minor: int, *, mandatory: str) -
     operations = [_operation(item, minor) for item in patch]
     for operation in operations:
         _check_root(operation, fields, minor)
-        if operation.op == "remove" and operation.segments == (mandatory,):
-            raise InvalidRequest(f"Schema error for patch: '{mandatory}' is a required property; replace it instead")
+        if operation.op == "remove" and len(operation.segments) == 1 and operation.root in mandatory:
+            raise InvalidRequest(
+                f"Schema error for patch: '{operation.root}' is a required property; replace it instead"
+            )
     return operations
 
 
@@ -87,7 +90,7 @@ def _check_root(operation: Operation, fields: dict[str, Field], minor: int) -> N
         raise InvalidRequest(f"Cannot patch {plain(operation.path)}. Only the following can be updated: {allowed}")
     if field.since > minor and operation.op != "remove":
         raise too_new(f"the field {field.name}", field.since)
-    if len(operation.segments) > 1 and field.kind != "object":
+    if len(operation.segments) > 1 and field.kind not in ("object", "list"):
         raise InvalidRequest(
             f"Couldn't apply patch: {plain(operation.path)} does not exist, {field.name} is not an object;"
             f" set /{field.name} itself"

@@ -7,6 +7,7 @@ from steelyard_common.errors import InvalidRequest
 
 from ..domain.listings import DRIVERS
 from ..domain.values import plain
+from ..service.workers import RAID_SINCE
 from .answers import document
 from .routes import Asked, Route
 
@@ -22,6 +23,11 @@ def show(asked: Asked, name: str) -> Response:
 def properties(asked: Asked, name: str) -> Response:
     asked.no_query()
     return document(asked.services.workers.driver_properties(name))
+
+
+def raid_properties(asked: Asked, name: str) -> Response:
+    asked.no_query()
+    return document(asked.services.workers.raid_properties(name))
 
 
 def show_field(asked: Asked, name: str, field: str) -> Response:
@@ -40,6 +46,14 @@ ROUTES = [
         path="/drivers/<name>/properties",
         handler=properties,
         policy="baremetal:driver:get_properties",
+    ),
+    Route(
+        method="GET",
+        path="/drivers/<name>/raid/logical_disk_properties",
+        handler=raid_properties,
+        policy="baremetal:driver:get_raid_logical_disk_properties",
+        since=RAID_SINCE,
+        too_old=406,
     ),
     Route(method="GET", path="/drivers/<name>/<field>", handler=show_field, policy="baremetal:driver:get"),
 ]

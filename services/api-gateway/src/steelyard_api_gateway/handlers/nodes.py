@@ -16,8 +16,7 @@ from .routes import Asked, Refusal, Route, only
 
 # Below a node, for resources that are not served yet: unknown paths, not misspelt fields.
 LATER = frozenset({
-    "vifs", "portgroups", "volume", "vendor_passthru", "bios", "firmware", "history", "inventory", "children",
-    "vmedia", "allocation",
+    "vendor_passthru", "vmedia", "allocation",
 })  # fmt: skip
 
 

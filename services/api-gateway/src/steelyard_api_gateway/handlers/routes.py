@@ -10,16 +10,19 @@ from urllib.parse import parse_qsl
 
 import orjson
 from flask import Blueprint, Response, request
-from steelyard_common.errors import InvalidRequest, NotAcceptable, NotFound, SteelyardError
+from steelyard_common.errors import InvalidRequest, NotAcceptable, NotFound
 from steelyard_common.telemetry import span
+from werkzeug.exceptions import MethodNotAllowed
 
 from ..domain import values
 from ..domain.listings import Query, refuse_unknown
 from ..domain.versions import too_new
 from ..service.call import Call
 from ..service.management import Management
+from ..service.node_parts import NodeParts
 from ..service.nodes import Nodes
 from ..service.ports import Ports
+from ..service.records import Records
 from ..service.states import States
 from ..service.workers import Workers
 from .answers import BodyRefused, BodyTooLarge
@@ -41,6 +44,11 @@ class Services:
     states: States
     management: Management
     workers: Workers
+    chassis: Records
+    portgroups: Records
+    connectors: Records
+    targets: Records
+    node_parts: NodeParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +151,9 @@ def _refuse(refusal: Refusal, **parts: str) -> Response:
     raise refusal.error(**parts)
 
 
-def _too_old(route: Route) -> SteelyardError:
+def _too_old(route: Route) -> Exception:
+    if route.too_old == MethodNotAllowed.code:
+        return MethodNotAllowed()
     if route.too_old == NotAcceptable.http_status:
         return too_new(f"{route.method} {route.path}", route.since)
     return NotFound(f"This endpoint is supported starting with the API version 1.{route.since}")

@@ -20,6 +20,7 @@ from .call import Call
 from .sealing import seal_document, seal_operation
 
 RESET_INTERFACES_SINCE = 45
+CHASSIS_REMOVABLE_SINCE = 25
 TRAITS = {"traits": traits.check_list}
 REASON = {"reason": optional(values.text)}
 
@@ -51,6 +52,13 @@ def within_version(document: dict[str, Any], since: Callable[[str], int], minor:
     return kept
 
 
+def _check_chassis_removal(operations: list[patches.Operation], minor: int) -> None:
+    """Errors: NotAcceptable."""
+    removed = any(each.path == "/chassis_uuid" and (each.op == "remove" or each.value is None) for each in operations)
+    if removed and minor < CHASSIS_REMOVABLE_SINCE:
+        raise too_new("the removal of chassis_uuid", CHASSIS_REMOVABLE_SINCE)
+
+
 class Nodes:
     """Questions and commands on `/v1/nodes`. Idents come as in the path."""
 
@@ -62,6 +70,15 @@ class Nodes:
         body = listings.parse_list(NODES, query, call.minor, all_fields=all_fields)
         body["api"] = call.api()
         body["resource_url"] = "nodes/detail" if all_fields else "nodes"
+        return self._inventory.query("nodes", body, call.headers())
+
+    def list_nodes_of_chassis(self, call: Call, uuid: str, query: Query, *, all_fields: bool) -> bytes:
+        chassis = identifiers.uuid("chassis_uuid", uuid)
+        body = listings.parse_list(NODES, query, call.minor, all_fields=all_fields)
+        body["filters"]["chassis_uuid"] = chassis
+        body["query"].pop("chassis_uuid", None)
+        body["api"] = call.api()
+        body["resource_url"] = f"chassis/{chassis}/nodes{'/detail' if all_fields else ''}"
         return self._inventory.query("nodes", body, call.headers())
 
     def show(self, call: Call, ident: str, query: Query) -> bytes:
@@ -80,7 +97,8 @@ class Nodes:
 
     def update(self, call: Call, ident: str, patch: Any, query: Query) -> bytes:
         listings.refuse_unknown(query, frozenset({"reset_interfaces"}))
-        operations = patches.parse(patch, NODE_FIELDS, call.minor, mandatory="driver")
+        operations = patches.parse(patch, NODE_FIELDS, call.minor, mandatory=("driver",))
+        _check_chassis_removal(operations, call.minor)
         reset = self._resets_interfaces(call, operations, query)
         sealed = [seal_operation(self._typed(operation, call), self._sealer) for operation in operations]
         body = {"api": call.api(), "patch": sealed, "reset_interfaces": reset}

@@ -39,6 +39,12 @@ class Ports:
         body["filters"]["node_ident"] = node
         return self._list(call, body, f"nodes/{node}/ports{'/detail' if all_fields else ''}")
 
+    def list_ports_of_portgroup(self, call: Call, ident: str, query: Query, *, all_fields: bool) -> bytes:
+        group = identifiers.from_path("portgroup", ident, call.minor)
+        body = listings.parse_list(NODE_PORTS, query, call.minor, all_fields=all_fields)
+        body["filters"]["portgroup"] = group
+        return self._list(call, body, f"portgroups/{group}/ports{'/detail' if all_fields else ''}")
+
     def show(self, call: Call, ident: str, query: Query) -> bytes:
         listings.refuse_unknown(query, frozenset({"fields"}))
         body = {"api": call.api(), "fields": listings.parse_fields(PORTS, query, call.minor)}
@@ -64,7 +70,7 @@ class Ports:
         return uuid, self._inventory.command("create-port", {"api": call.api(), "port": port}, call.headers())
 
     def update(self, call: Call, ident: str, patch: Any) -> bytes:
-        operations = patches.parse(patch, PORT_BODY_FIELDS, call.minor, mandatory="address")
+        operations = patches.parse(patch, PORT_BODY_FIELDS, call.minor, mandatory=("address",))
         checked = [seal_operation(self._typed(operation, call), self._sealer) for operation in operations]
         body = {"api": call.api(), "patch": checked}
 

@@ -11,7 +11,17 @@ from ..domain.versions import MAX_VERSION, MIN_VERSION
 KEPT = 512  # bases; a client may send any Host header
 DESCRIPTION = "Steelyard: bare-metal lifecycle management. /v1 is compatible with the OpenStack Bare Metal API."
 # Resource → the minor version from which `/v1` lists it.
-RESOURCES = {"nodes": 1, "ports": 1, "drivers": 1, "conductors": 49}
+RESOURCES = {
+    "chassis": 1,
+    "nodes": 1,
+    "ports": 1,
+    "drivers": 1,
+    "portgroups": 23,
+    "volume": 32,
+    "conductors": 49,
+    "events": 54,
+    "shards": 82,
+}
 _STEPS = sorted(set(RESOURCES.values()))
 
 

@@ -5,16 +5,18 @@ Unknown fields are refused. A message names the field and the remedy, never the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from steelyard_common.contracts.api import NODE_FIELDS, PORT_FIELDS, Field
+from steelyard_common.contracts.records import CHASSIS_FIELDS, CONNECTOR_FIELDS, PORTGROUP_FIELDS, TARGET_FIELDS
 from steelyard_common.errors import InvalidRequest
 
 from ..domain import identifiers, links, network_data, values
 
 MESSAGES_SHOWN = 5
+_IN_RANGE = validate.Range(-(2**31), 2**31 - 1, error="must be between {min} and {max}")
 
 
 class _Checked(fields.Field[Any]):
@@ -32,6 +34,21 @@ class _Checked(fields.Field[Any]):
             raise ValidationError(error.message) from error
 
 
+class _Whole(fields.Integer):
+    """A JSON integer: no boolean, no text."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **more: Any) -> Any:
+        if isinstance(value, (bool, str)):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **more)
+
+
+def _a_list(_name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise InvalidRequest("must be a list")
+    return value
+
+
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "uuid": identifiers.uuid,
     "instance_uuid": identifiers.uuid,
@@ -44,16 +61,21 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "available_for_dynamic_portgroup": values.boolean,
 }
 _MIN_LENGTH = {"instance_name": 1, "physical_network": 1}
-_MANDATORY = frozenset({"driver", "address"})
 
 
-def _field(field: Field) -> fields.Field[Any]:
-    options: dict[str, Any] = {"allow_none": field.name not in _MANDATORY, "required": field.name in _MANDATORY}
+def _field(field: Field, mandatory: Collection[str]) -> fields.Field[Any]:
+    is_mandatory = field.name in mandatory
+    options: dict[str, Any] = {"allow_none": not is_mandatory, "required": is_mandatory}
     options["error_messages"] = {"required": "is a required property; give it", "null": "must not be null"}
     if field.name in _READERS:
         return _Checked(_READERS[field.name], **options)
     if field.kind == "bool":
         return _Checked(values.boolean, **options)
+    if field.kind == "integer":
+        options["error_messages"]["invalid"] = "must be a whole number"
+        return _Whole(validate=[_IN_RANGE], **options)
+    if field.kind == "list":
+        return _Checked(_a_list, **options)
     if field.kind == "object":
         options["error_messages"]["invalid"] = "must be an object"
         return fields.Dict(keys=fields.String(), **options)
@@ -65,8 +87,8 @@ def _field(field: Field) -> fields.Field[Any]:
     return fields.String(validate=[length] if is_limited else [], **options)
 
 
-def _schema(name: str, table: dict[str, Field], **extra: fields.Field[Any]) -> Schema:
-    accepted = {field.name: _field(field) for field in table.values() if field.create}
+def _schema(name: str, table: dict[str, Field], *mandatory: str, **extra: fields.Field[Any]) -> Schema:
+    accepted = {field.name: _field(field, mandatory) for field in table.values() if field.create}
     made = Schema.from_dict(accepted | extra, name=name)
     made.error_messages = {
         "unknown": "cannot be set here; remove it",
@@ -77,11 +99,17 @@ def _schema(name: str, table: dict[str, Field], **extra: fields.Field[Any]) -> S
 
 _NODE_IDENT = Field("node_ident", "string", 94, create=True, patch=True, max_length=255)
 PORT_BODY_FIELDS = PORT_FIELDS | {"node_ident": _NODE_IDENT}
-NODE = _schema("NodeSchema", NODE_FIELDS)
-PORT = _schema("PortSchema", PORT_BODY_FIELDS)
+NODE = _schema("NodeSchema", NODE_FIELDS, "driver")
+PORT = _schema("PortSchema", PORT_BODY_FIELDS, "address")
+CHASSIS = _schema("ChassisSchema", CHASSIS_FIELDS)
+PORTGROUP = _schema("PortgroupSchema", PORTGROUP_FIELDS, "node_uuid")
+CONNECTOR = _schema("ConnectorSchema", CONNECTOR_FIELDS, "node_uuid", "type", "connector_id")
+TARGET = _schema("TargetSchema", TARGET_FIELDS, "node_uuid", "volume_type", "boot_index", "volume_id")
 # Fields of a patch are those of a create and these, which only a patch may set.
 _PATCH_ONLY = {
-    name: _field(field) for name, field in (NODE_FIELDS | PORT_BODY_FIELDS).items() if field.patch and not field.create
+    name: _field(field, ())
+    for name, field in (NODE_FIELDS | PORT_BODY_FIELDS).items()
+    if field.patch and not field.create
 }
 
 

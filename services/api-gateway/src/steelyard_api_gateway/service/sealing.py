@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from steelyard_common.errors import InvalidRequest
@@ -9,40 +10,40 @@ from steelyard_common.secrets import MASK, PREFIX, SECRET_NAME, Sealer
 
 from ..domain.patches import Operation
 
+Sealed = Mapping[str, frozenset[str]]
 # Field → its members that are secret whatever their name (facts §3: they never leave the API in clear).
-SEALED_FIELDS: dict[str, frozenset[str]] = {
+SEALED_FIELDS: Sealed = {
     "driver_info": frozenset(),
     "instance_info": frozenset({"configdrive", "image_url"}),
 }
 
 
-def seal_document(document: dict[str, Any], sealer: Sealer) -> dict[str, Any]:
-    """A resource's body with the secrets of SEALED_FIELDS sealed. Errors: InvalidRequest (a value like a token)."""
+def seal_document(document: dict[str, Any], sealer: Sealer, fields: Sealed = SEALED_FIELDS) -> dict[str, Any]:
+    """A resource's body with the secrets of ``fields`` sealed. Errors: InvalidRequest (a value like a token)."""
     return document | {
-        name: _seal_field(name, document[name], sealer) for name in SEALED_FIELDS.keys() & document.keys()
+        name: _seal_field(fields[name], document[name], sealer) for name in fields.keys() & document.keys()
     }
 
 
-def seal_operation(operation: Operation, sealer: Sealer) -> dict[str, Any]:
+def seal_operation(operation: Operation, sealer: Sealer, fields: Sealed = SEALED_FIELDS) -> dict[str, Any]:
     """The operation as it goes on the bus. Errors: InvalidRequest (a value like a token)."""
     body = operation.to_dict()
-    if operation.root in SEALED_FIELDS and "value" in body:
-        body["value"] = _seal_value(operation, sealer)
+    if operation.root in fields and "value" in body:
+        body["value"] = _seal_value(operation, sealer, fields[operation.root])
     return body
 
 
-def _seal_value(operation: Operation, sealer: Sealer) -> Any:
+def _seal_value(operation: Operation, sealer: Sealer, members: frozenset[str]) -> Any:
     below = operation.segments[1:]
     if not below:
-        return _seal_field(operation.root, operation.value, sealer)
-    is_secret = below[0] in SEALED_FIELDS[operation.root] or any(SECRET_NAME.search(name) for name in below)
+        return _seal_field(members, operation.value, sealer)
+    is_secret = below[0] in members or any(SECRET_NAME.search(name) for name in below)
     return seal(operation.value, sealer, under_secret=is_secret)
 
 
-def _seal_field(field: str, value: Any, sealer: Sealer) -> Any:
+def _seal_field(members: frozenset[str], value: Any, sealer: Sealer) -> Any:
     if not isinstance(value, dict):
         return value
-    members = SEALED_FIELDS[field]
     return {
         name: seal(item, sealer, under_secret=name in members or SECRET_NAME.search(name) is not None)
         for name, item in value.items()

@@ -24,6 +24,22 @@ def _properties(hardware_type: str) -> dict[str, str]:
 _PROPERTIES = {name: orjson.dumps(_properties(name)) for name in HARDWARE_TYPES}
 
 
+RAID_SINCE = 12
+LOGICAL_DISK = {
+    "raid_level": "RAID level: JBOD, 0, 1, 2, 5, 6, 1+0, 5+0 or 6+0. Required.",
+    "size_gb": "Size in GiB, a whole number, or MAX for all the space that is left. Required.",
+    "volume_name": "Name of the volume; made up when it is not given. Optional.",
+    "is_root_volume": "Whether the operating system goes here; false by default. Optional.",
+    "share_physical_disks": "Whether other logical disks may use the same disks; false by default. Optional.",
+    "disk_type": "hdd or ssd; any disk when it is not given. Optional.",
+    "interface_type": "sata, scsi or sas; any disk when it is not given. Optional.",
+    "number_of_physical_disks": "How many disks to use; by default the fewest that the level allows. Optional.",
+    "controller": "RAID controller to use; chosen by the driver when it is not given. Optional.",
+    "physical_disks": "Disks to use, together with controller; chosen by the driver when not given. Optional.",
+}
+_LOGICAL_DISK = orjson.dumps(LOGICAL_DISK)
+
+
 class Workers:
     """Questions on `/v1/drivers` and `/v1/conductors`."""
 
@@ -46,6 +62,15 @@ class Workers:
         if found is None:
             raise NotFound(f"The driver '{values.plain(name)}' is unknown.")
         return found
+
+    def raid_properties(self, name: str) -> bytes:
+        """What a logical disk of a RAID configuration may say. Errors: NotFound."""
+        interfaces = HARDWARE_TYPES.get(name)
+        if interfaces is None:
+            raise NotFound(f"The driver '{values.plain(name)}' is unknown.")
+        if interfaces["raid"][0] == "no-raid":
+            raise NotFound(f"Driver {name} does not support raid (disabled or not implemented).")
+        return _LOGICAL_DISK
 
     def list_conductors(self, call: Call, query: Query) -> bytes:
         body = listings.parse_list(CONDUCTORS, query, call.minor)
