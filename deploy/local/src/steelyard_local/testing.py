@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -65,11 +66,21 @@ def running_suite(*options: str, environment: dict[str, str] | None = None) -> I
         log.unlink(missing_ok=True)
 
 
+def _sign_in(suite: RunningSuite) -> dict[str, str]:
+    """The header that clouds.yaml's user name and password make; none where nobody signs in."""
+    auth = json.loads((suite.data / "clouds.yaml").read_text())["clouds"]["steelyard"]["auth"]
+    if "password" not in auth:
+        return {}
+    word = f"{auth['username']}:{auth['password']}".encode()
+    return {"Authorization": f"Basic {base64.b64encode(word).decode()}"}
+
+
 def _wait_ready(suite: RunningSuite, child: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < end and child.poll() is None:
         with contextlib.suppress(OSError, ValueError):
-            answer = urllib.request.urlopen(f"{suite.url}/v1/drivers", timeout=5).read()  # noqa: S310
+            request = urllib.request.Request(f"{suite.url}/v1/drivers", headers=_sign_in(suite))  # noqa: S310
+            answer = urllib.request.urlopen(request, timeout=5).read()  # noqa: S310
             if json.loads(answer)["drivers"]:
                 return
         time.sleep(0.3)
