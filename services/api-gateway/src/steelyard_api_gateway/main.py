@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from .drivers.over_bus import OverBus
 from .handlers import (
+    allocations,
     answers,
     chassis,
     conductors,
@@ -26,16 +27,19 @@ from .handlers import (
     nodes,
     portgroups,
     ports,
+    recipes,
     volumes,
 )
 from .handlers.front import Front
 from .handlers.routes import Refusal, Route, Services, blueprint
 from .service import records
+from .service.allocations import Allocations
 from .service.identity import HttpBasic, NoSignIn, SignIn
 from .service.management import Management
 from .service.node_parts import NodeParts
 from .service.nodes import Nodes
 from .service.ports import Ports
+from .service.recipes import DEPLOY_TEMPLATES, INSPECTION_RULES, RUNBOOKS, Recipes
 from .service.records import Records
 from .service.states import States
 from .service.workers import Workers
@@ -54,6 +58,8 @@ TABLES: dict[str, tuple[Sequence[Route], Sequence[Refusal]]] = {
     "volumes": (volumes.ROUTES, volumes.REFUSALS),
     "drivers": (drivers.ROUTES, ()),
     "conductors": (conductors.ROUTES, ()),
+    "recipes": (recipes.ROUTES, recipes.REFUSALS),
+    "allocations": (allocations.ROUTES, allocations.REFUSALS),
 }
 
 
@@ -109,6 +115,10 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         connectors=Records(inventory, sealer, records.CONNECTOR),
         targets=Records(inventory, sealer, records.TARGET),
         node_parts=NodeParts(inventory),
+        deploy_templates=Recipes(inventory, sealer, DEPLOY_TEMPLATES),
+        runbooks=Recipes(inventory, sealer, RUNBOOKS),
+        inspection_rules=Recipes(inventory, sealer, INSPECTION_RULES),
+        allocations=Allocations(inventory),
     )
 
 

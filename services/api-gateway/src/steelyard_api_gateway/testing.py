@@ -24,6 +24,8 @@ QUERIES = {
         "conductors", "conductor", "all-chassis", "chassis", "portgroups", "portgroup", "volume-connectors",
         "volume-connector", "volume-targets", "volume-target", "shards", "vifs", "node-children", "node-bios",
         "node-bios-setting", "node-firmware", "node-history", "node-history-entry", "node-inventory",
+        "deploy-templates", "deploy-template", "runbooks", "runbook", "runbook-traits",
+        "inspection-rules", "inspection-rule", "allocations", "allocation", "node-allocation",
     ],
     "power": ["boot-device", "supported-boot-devices", "indicators", "indicator"],
 }  # fmt: skip
@@ -34,6 +36,10 @@ COMMANDS = {
         "delete-portgroup", "create-volume-connector", "update-volume-connector", "delete-volume-connector",
         "create-volume-target", "update-volume-target", "delete-volume-target", "attach-vif", "detach-vif",
         "set-power", "set-provision", "set-boot-mode", "set-secure-boot",
+        "create-deploy-template", "update-deploy-template", "delete-deploy-template", "create-runbook",
+        "update-runbook", "delete-runbook", "set-runbook-traits", "create-inspection-rule", "update-inspection-rule",
+        "delete-inspection-rule", "create-allocation", "update-allocation", "delete-allocation",
+        "delete-node-allocation",
     ],
     "power": ["set-boot-device", "inject-nmi", "set-indicator"],
 }  # fmt: skip

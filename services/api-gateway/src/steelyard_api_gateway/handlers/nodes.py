@@ -16,7 +16,7 @@ from .routes import Asked, Refusal, Route, only
 
 # Below a node, for resources that are not served yet: unknown paths, not misspelt fields.
 LATER = frozenset({
-    "vendor_passthru", "vmedia", "allocation",
+    "vendor_passthru", "vmedia",
 })  # fmt: skip
 
 

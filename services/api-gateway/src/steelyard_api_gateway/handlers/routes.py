@@ -17,11 +17,13 @@ from werkzeug.exceptions import MethodNotAllowed
 from ..domain import values
 from ..domain.listings import Query, refuse_unknown
 from ..domain.versions import too_new
+from ..service.allocations import Allocations
 from ..service.call import Call
 from ..service.management import Management
 from ..service.node_parts import NodeParts
 from ..service.nodes import Nodes
 from ..service.ports import Ports
+from ..service.recipes import Recipes
 from ..service.records import Records
 from ..service.states import States
 from ..service.workers import Workers
@@ -49,6 +51,10 @@ class Services:
     connectors: Records
     targets: Records
     node_parts: NodeParts
+    deploy_templates: Recipes
+    runbooks: Recipes
+    inspection_rules: Recipes
+    allocations: Allocations
 
 
 @dataclass(frozen=True, slots=True)

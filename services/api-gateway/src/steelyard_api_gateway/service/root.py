@@ -19,8 +19,12 @@ RESOURCES = {
     "portgroups": 23,
     "volume": 32,
     "conductors": 49,
+    "allocations": 52,
     "events": 54,
+    "deploy_templates": 55,
     "shards": 82,
+    "runbooks": 92,
+    "inspection_rules": 96,
 }
 _STEPS = sorted(set(RESOURCES.values()))
 

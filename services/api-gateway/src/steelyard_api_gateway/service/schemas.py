@@ -10,6 +10,13 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from steelyard_common.contracts.api import NODE_FIELDS, PORT_FIELDS, Field
+from steelyard_common.contracts.recipes import (
+    ALLOCATION_FIELDS,
+    ALLOCATION_NODE,
+    DEPLOY_TEMPLATE_FIELDS,
+    INSPECTION_RULE_FIELDS,
+    RUNBOOK_FIELDS,
+)
 from steelyard_common.contracts.records import CHASSIS_FIELDS, CONNECTOR_FIELDS, PORTGROUP_FIELDS, TARGET_FIELDS
 from steelyard_common.errors import InvalidRequest
 
@@ -105,6 +112,12 @@ CHASSIS = _schema("ChassisSchema", CHASSIS_FIELDS)
 PORTGROUP = _schema("PortgroupSchema", PORTGROUP_FIELDS, "node_uuid")
 CONNECTOR = _schema("ConnectorSchema", CONNECTOR_FIELDS, "node_uuid", "type", "connector_id")
 TARGET = _schema("TargetSchema", TARGET_FIELDS, "node_uuid", "volume_type", "boot_index", "volume_id")
+# What a step, a condition or an action may be is inventory's to judge: a patch has to pass there, too.
+DEPLOY_TEMPLATE = _schema("DeployTemplateSchema", DEPLOY_TEMPLATE_FIELDS, "name", "steps")
+RUNBOOK = _schema("RunbookSchema", RUNBOOK_FIELDS, "name", "steps")
+INSPECTION_RULE = _schema("InspectionRuleSchema", INSPECTION_RULE_FIELDS, "actions")
+ALLOCATION_BODY_FIELDS = ALLOCATION_FIELDS | {"node": ALLOCATION_NODE}
+ALLOCATION = _schema("AllocationSchema", ALLOCATION_BODY_FIELDS)
 # Fields of a patch are those of a create and these, which only a patch may set.
 _PATCH_ONLY = {
     name: _field(field, ())
