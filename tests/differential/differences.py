@@ -65,5 +65,5 @@ bodies, patches, filters, pages, guards) to a real Ironic and to Steelyard and c
 keys, types and values. It fails on every difference that is not in this list, and on every row that is no longer true.
 Made from `tests/differential/differences.toml` by `make docs`.
 
-Resources that are not served yet (allocations, port groups, chassis, volumes, runbooks …, and a node's vifs, bios,
-firmware, history, vmedia …) answer 404 like an unknown path and are not listed in `GET /v1`."""
+What is not served yet (a node's vmedia, vendor passthru, the ramdisk's endpoints …) answers 404 like an unknown path
+and is not listed in `GET /v1`."""
