@@ -240,8 +240,8 @@ def test_a_group_is_not_changed_while_its_node_is_inspected(desk: Desk) -> None:
     assert patch(desk, "portgroup", group["uuid"], ("add", "/extra/a", 1), minor=38)["extra"] == {"a": 1}
 
 
-CONNECTOR = {"type": "iqn", "connector_id": "iqn.2020-01.org:n1"}
-TARGET = {"volume_type": "iscsi", "boot_index": 0, "volume_id": "v1"}
+CONNECTOR: dict[str, Any] = {"type": "iqn", "connector_id": "iqn.2020-01.org:n1"}
+TARGET: dict[str, Any] = {"volume_type": "iscsi", "boot_index": 0, "volume_id": "v1"}
 
 
 def test_volumes_are_answered_whole_listed_and_told(desk: Desk) -> None:
