@@ -273,7 +273,7 @@ def test_one_shard_is_no_path(api: Api) -> None:
 
 def test_the_v1_document_lists_what_its_version_has(api: Api) -> None:
     def listed(minor: int) -> set[str]:
-        shown = api("GET", "/v1", version=f"1.{minor}").get_json()
+        shown: dict[str, Any] = api("GET", "/v1", version=f"1.{minor}").get_json()
         return {"chassis", "portgroups", "volume", "events", "shards"} & shown.keys()
 
     assert listed(22) == {"chassis"}
