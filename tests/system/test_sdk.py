@@ -108,7 +108,7 @@ def test_a_machine_is_managed_and_its_power_follows(baremetal: Any, rack: Runnin
     baremetal.create_node(**{key: value for key, value in body.items() if key != "ports"})
     baremetal.set_node_provision_state(name, "manage", wait=True, timeout=WITHIN_S)
 
-    for target, truth in (("soft power off", "Off"), ("power on", "On"), ("rebooting", "On")):
+    for target, truth in (("power on", "On"), ("soft power off", "Off"), ("power on", "On"), ("rebooting", "On")):
         baremetal.set_node_power_state(name, target, wait=True, timeout=WITHIN_S)
         assert _settled(baremetal, name).last_error is None
         assert rack.power_of(name) == truth

@@ -279,7 +279,10 @@ def test_a_wrong_verb_gets_405_in_the_abort_shape(api: Api, method: str, path: s
     response = api(method, path)
 
     assert response.status_code == 405
-    assert fault(response) == {"code": 405, "title": "Method Not Allowed", "description": ""}
+    said = fault(response)
+    assert (said["code"], said["title"]) == (405, "Method Not Allowed")
+    if allowed and path.startswith("/v1/"):
+        assert said["description"] == f"This path takes {allowed}."
     if allowed:
         assert ", ".join(sorted(response.headers["Allow"].split(", "))) == allowed
 
@@ -296,7 +299,7 @@ def test_an_unknown_path_gets_404_in_the_abort_shape(api: Api, others: Others, p
     response = api("GET", path)
 
     assert response.status_code == 404
-    assert fault(response) == {"code": 404, "title": "Not Found", "description": ""}
+    assert fault(response) == {"code": 404, "title": "Not Found", "description": "There is no such path."}
     assert others.asked == []
 
 

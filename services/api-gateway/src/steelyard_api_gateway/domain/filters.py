@@ -63,7 +63,9 @@ def groups(name: str, value: str, minor: int) -> list[str]:
 
 def _provision_state(_name: str, value: str, _minor: int) -> str:
     if value not in PROVISION_STATES:
-        raise InvalidRequest(f'Provision state "{values.plain(value)}" is not valid')
+        raise InvalidRequest(
+            f'Provision state "{values.plain(value)}" is not valid; use one of {", ".join(sorted(PROVISION_STATES))}'
+        )
     return value
 
 

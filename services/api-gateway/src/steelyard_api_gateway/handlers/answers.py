@@ -104,9 +104,11 @@ def http_error(error: HTTPException) -> Response:
     status = error.code or 500
     if status >= 500:
         return steelyard_error(InternalError())
-    response = document(abort_body(status), status)
-    for name, value in error.get_headers():
-        if name == "Allow":
-            # werkzeug adds HEAD to every GET; it is served on the roots alone
-            response.headers["Allow"] = ", ".join(verb for verb in value.split(", ") if verb != "HEAD")
+    said = dict(error.get_headers())
+    # werkzeug adds HEAD to every GET; it is served on the roots alone
+    allowed = ", ".join(verb for verb in sorted(said.get("Allow", "").split(", ")) if verb not in ("", "HEAD"))
+    description = "There is no such path." if status == 404 else f"This path takes {allowed}." if allowed else ""
+    response = document(abort_body(status, description), status)
+    if allowed:
+        response.headers["Allow"] = allowed
     return response

@@ -149,7 +149,8 @@ def _readable(messages: Any) -> str:
     said: list[str] = []
     for name, problems in messages.items() if isinstance(messages, dict) else [("", messages)]:
         text = problems if isinstance(problems, str) else "; ".join(map(str, _flat(problems)))
-        said.append(text if name in ("", "_schema") else f"'{values.plain(str(name))}' {text}")
+        is_named = name in ("", "_schema") or str(name) in text.split(":")[0].split()
+        said.append(text if is_named else f"'{values.plain(str(name))}' {text}")
     more = f" (and {len(said) - MESSAGES_SHOWN} more)" if len(said) > MESSAGES_SHOWN else ""
     return "; ".join(said[:MESSAGES_SHOWN]) + more
 

@@ -16,7 +16,10 @@ def with_interfaces(record: Mapping[str, Any]) -> dict[str, Any]:
     """``record`` with the default of its driver at each interface that is None. Errors: InvalidRequest."""
     allowed = HARDWARE_TYPES.get(record["driver"])
     if allowed is None:
-        raise InvalidRequest(f"Could not find the following driver(s) or hardware type(s): {record['driver']}.")
+        known = ", ".join(sorted(HARDWARE_TYPES))
+        raise InvalidRequest(
+            f"Could not find the following driver(s) or hardware type(s): {record['driver']}. There are: {known}."
+        )
     result = dict(record)
     for interface, names in allowed.items():
         column = f"{interface}_interface"

@@ -176,8 +176,12 @@ def next_state(state: State, event: Event) -> State:
     try:
         return TRANSITIONS[state][event]
     except KeyError:
+        possible = (
+            ", ".join(sorted(word for word, other in VERBS.items() if can(state, other))) or "nothing but waiting"
+        )
         raise InvalidRequest(
-            f'The requested action "{event}" can not be performed on a node while it is in state "{state}".'
+            f'The requested action "{event}" can not be performed on a node while it is in state "{state}". '
+            f"Possible now: {possible}."
         ) from None
 
 

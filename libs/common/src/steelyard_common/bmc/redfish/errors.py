@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,18 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         queue += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
 
 
+def _why(error: Exception) -> str:
+    """What an operator can do something about, as far as the system says it."""
+    for cause in _chain(error):
+        if isinstance(cause, socket.gaierror):
+            return ": its name is not known here"
+        if isinstance(cause, ConnectionRefusedError):
+            return ": nothing listens there"
+        if isinstance(cause, TimeoutError):
+            return ": no answer at that address"
+    return ""
+
+
 def from_transport(error: Exception, address: str, *, unanswered: bool) -> SteelyardError:
     """``unanswered``: bytes of a write went out. The message holds the address and the kind of failure, no header."""
     if unanswered:
@@ -59,7 +72,7 @@ def from_transport(error: Exception, address: str, *, unanswered: bool) -> Steel
         return DeviceUnreachable(f"no TLS connection to the BMC at {address}", detail=_short(error))
     if isinstance(error, requests.ReadTimeout):
         return DeviceUnreachable(f"the BMC at {address} did not answer in time", detail=_short(error))
-    return DeviceUnreachable(f"no connection to the BMC at {address}", detail=_short(error))
+    return DeviceUnreachable(f"no connection to the BMC at {address}{_why(error)}", detail=_short(error))
 
 
 def from_answer(error: exceptions.HTTPError, address: str, *, wrote: bool) -> SteelyardError:
