@@ -22,7 +22,7 @@ def register(
 ) -> None:
     """Add ``rack`` with its own commands. Each sets ``run``: a function of the arguments that returns a status.
 
-    ``control_of`` knows the rack that belongs to a data folder (None: the usual one); with it the commands take ``--data``.
+    ``control_of`` knows the rack of a data folder (None: the usual one); with it the commands take ``--data``.
     """
     rack = subparsers.add_parser("rack", help="a simulated rack of machines with Redfish and IPMI BMCs")
     add_commands(rack, control_of)
@@ -31,7 +31,7 @@ def register(
 def add_commands(
     parser: argparse.ArgumentParser, control_of: Callable[[Path | None], str | None] | None = None
 ) -> None:
-    """The commands below ``rack``. Which rack is meant: --control, --data, the environment, a known one, the usual port."""
+    """The commands below ``rack``. Which one: --control, --data, the environment, a known one, the usual port."""
     group = parser.add_subparsers(dest="rack_command", required=True, metavar="COMMAND")
     _add_serve(group.add_parser("serve", help="run a rack in the foreground"))
 
