@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import stat
 from pathlib import Path
 
 import pytest
+from steelyard_common.errors import Conflict, InvalidRequest
+from steelyard_local import state
+from steelyard_local.checks import check_settings
 from steelyard_local.credentials import keep, write_clouds
 from steelyard_local.layout import Layout
 from steelyard_local.main import main, split_listen
@@ -79,3 +83,90 @@ def test_the_rack_of_a_folder_without_one_is_not_mistaken_for_another(
     assert main(["rack", "list", "--data", str(tmp_path)]) == 1
 
     assert f"start one with `steelyard up --rack N --data {tmp_path}`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["/proc/nowhere/data", "/etc/passwd"])
+def test_a_folder_that_cannot_be_ours_is_named_with_what_to_do(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "--detach", "--listen", "127.0.0.1:0", "--data", path]) == 2
+
+    said = capsys.readouterr().err
+    assert said.startswith(f"steelyard: the data folder {path} cannot be used: ")
+    assert "--data DIR" in said
+
+
+def test_an_address_that_is_not_ours_is_told_from_a_port_in_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["up", "--auth", "http_basic", "--listen", "192.0.2.1:8000", "--data", str(tmp_path)]) == 2
+
+    assert "this machine has no address 192.0.2.1" in capsys.readouterr().err
+
+
+def test_all_wrong_settings_are_named_at_once_before_anything_starts() -> None:
+    wrong = {
+        "STEELYARD_HTTP_THREADS": "x",
+        "STEELYARD_POWER_SYNC_INTERVAL_S": "soon",
+        "STEELYARD_DATABASE_URL": "later",
+    }
+
+    with pytest.raises(InvalidRequest) as refused:
+        check_settings(wrong)
+
+    assert refused.value.message == (
+        "settings are wrong: STEELYARD_HTTP_THREADS: a whole number, 1 or more, is expected; "
+        "STEELYARD_POWER_SYNC_INTERVAL_S: a number of seconds, 0 or more, is expected"
+    )
+
+
+def test_a_second_up_says_who_has_the_folder_and_not_that_the_port_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = Layout(tmp_path)
+    layout.prepare()
+
+    with state.lock(layout), socket.socket() as api:
+        api.bind(("127.0.0.1", 0))
+        assert main(["up", "--listen", f"127.0.0.1:{api.getsockname()[1]}", "--data", str(tmp_path)]) == 1
+
+    said = capsys.readouterr().err
+    assert f"already runs on {tmp_path} (process {os.getpid()})" in said
+    assert f"`steelyard down --data {tmp_path}`" in said
+
+
+def test_who_has_the_folder_is_known_when_the_state_file_is_damaged(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.prepare()
+    layout.state.write_text("{")
+
+    with state.lock(layout):
+        found = state.holder(layout)
+    left = state.holder(layout)
+
+    assert found is not None
+    assert found.pid == os.getpid()
+    assert left is None
+
+
+@pytest.mark.parametrize("file", ["credentials", "seal_keys"])
+@pytest.mark.parametrize("content", ["{", "[]", '{"a": 1}'])
+def test_damaged_secrets_are_refused_and_kept(tmp_path: Path, file: str, content: str) -> None:
+    layout = Layout(tmp_path)
+    layout.prepare()
+    keep(layout)
+    damaged: Path = getattr(layout, file)
+    damaged.write_text(content)
+
+    with pytest.raises(Conflict, match="Restore it from a backup"):
+        keep(layout)
+
+    assert damaged.read_text() == content
+
+
+def test_a_lost_sealing_key_is_not_replaced_in_silence(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.prepare()
+    keep(layout)
+    layout.seal_keys.unlink()
+
+    with pytest.raises(Conflict, match="BMC passwords in the database cannot be opened"):
+        keep(layout)

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from steelyard_common.bus import connect
 from steelyard_common.embedded import EmbeddedNats, EmbeddedPostgres
+from steelyard_common.embedded.process import tail
 from steelyard_common.errors import Unavailable
 from steelyard_common.testing import eventually
 
@@ -82,3 +83,11 @@ def test_nats_keeps_credentials_out_of_other_users_reach(tmp_path: Path) -> None
         known.close()
     finally:
         server.stop()
+
+
+def test_the_last_words_of_a_log_are_for_people(tmp_path: Path) -> None:
+    log = tmp_path / "power.log"
+    waits = '{"level":"warning","logger":"x","event":"migration waits","reason":"the database is away","detail":""}'
+    log.write_text(f'{waits}\nplain\n{waits}\n{{"logger":"gunicorn.error","event":"Shutting down: Master"}}\n')
+
+    assert tail(log) == "migration waits: the database is away | plain"

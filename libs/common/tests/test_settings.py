@@ -106,3 +106,17 @@ def test_an_instance_is_named_like_a_host() -> None:
 
     assert name.startswith("api-gateway-")
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-")
+
+
+def test_a_short_wrong_value_does_not_spoil_the_words_around_it() -> None:
+    with pytest.raises(InvalidRequest, match="a whole number, 1 or more, is expected"):
+        read(Settings, {**URL, "STEELYARD_PARALLEL": "x"})
+
+
+def test_a_key_that_lost_its_id_is_not_quoted() -> None:
+    key = Sealer.new_key().partition(":")[2]
+
+    with pytest.raises(InvalidRequest) as refused:
+        Sealer.from_text(key)
+
+    assert key not in refused.value.message

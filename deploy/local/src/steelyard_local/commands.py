@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 from steelyard_common.embedded.process import tail
 
 from . import state as state_room
@@ -57,18 +58,16 @@ def _show_new(text: str, shown: int) -> int:
 
 def down(layout: Layout) -> int:
     """Stop the supervisor and whatever a dead one left. → exit status"""
-    state = state_room.read(layout.state)
-    if state is None:
+    supervisor = state_room.holder(layout)
+    if supervisor is None and state_room.read(layout.state) is None:
         print(f"Nothing runs on {layout.root}.")
         return 0
-    supervisor = state.supervisor.find() if state.supervisor else None
-    if supervisor is not None and state_room.is_locked(layout):
+    if supervisor is not None:
         print(f"Stopping Steelyard on {layout.root} (process {supervisor.pid}) …", flush=True)
         supervisor.terminate()
-        deadline = time.monotonic() + DOWN_S
-        while state_room.is_locked(layout) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if state_room.is_locked(layout):
+        try:
+            supervisor.wait(DOWN_S)
+        except psutil.TimeoutExpired:
             print("The supervisor does not stop; it is killed.", flush=True)
             supervisor.kill()
             supervisor.wait(10)

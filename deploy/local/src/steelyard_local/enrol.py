@@ -38,7 +38,7 @@ def enrol(api: Api, nodes: list[dict[str, Any]], record: Path, progress: Progres
 
     → how many are new. Errors: those of the API.
     """
-    known = set(json.loads(record.read_text())) if record.exists() else set()
+    known = _names(record) if record.exists() else set()
     new = [node for node in nodes if node["name"] not in known]
     with ThreadPoolExecutor(PARALLEL if len(new) > IN_ORDER else 1) as pool:
         for count, name in enumerate(pool.map(lambda node: _enrol_one(api, node), new), start=1):
@@ -47,6 +47,15 @@ def enrol(api: Api, nodes: list[dict[str, Any]], record: Path, progress: Progres
     record.parent.mkdir(exist_ok=True)
     record.write_text(json.dumps(sorted(known)))
     return len(new)
+
+
+def _names(record: Path) -> set[str]:
+    try:
+        return set(json.loads(record.read_text()))
+    except (ValueError, TypeError) as error:
+        raise Conflict(
+            f"{record} is damaged. Remove it: machines that are not nodes are then enrolled again"
+        ) from error
 
 
 def _enrol_one(api: Api, body: dict[str, Any]) -> str:

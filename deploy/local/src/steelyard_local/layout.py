@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from steelyard_common.errors import Conflict, InvalidRequest
 
 
 def default_data_dir() -> Path:
@@ -20,10 +24,21 @@ class Layout:
     root: Path
 
     def prepare(self) -> None:
-        self.root.mkdir(parents=True, exist_ok=True)
-        self.root.chmod(0o700)
-        for folder in (self.logs, self.ports):
-            folder.mkdir(exist_ok=True)
+        """Errors: InvalidRequest when it cannot be used as a folder of our own."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self.root.chmod(0o700)
+            for folder in (self.root, self.logs, self.ports):
+                folder.mkdir(exist_ok=True)
+                trial = folder / ".trial"
+                trial.touch()
+                trial.unlink()
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise InvalidRequest(
+                f"the data folder {self.root} cannot be used: {error.filename or self.root}: {reason}. "
+                "Choose a folder of your own with --data DIR"
+            ) from error
 
     @property
     def logs(self) -> Path:
@@ -77,6 +92,17 @@ class Layout:
 
     def port_file(self, name: str) -> Path:
         return self.ports / name
+
+
+def read_json(file: Path, remedy: str) -> dict[str, Any]:
+    """A file of ours that holds an object. Errors: Conflict when it is damaged, with what to do about it."""
+    try:
+        body = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise Conflict(f"{file} is damaged ({error}). {remedy}") from error
+    if not isinstance(body, dict):
+        raise Conflict(f"{file} is damaged (no object). {remedy}")
+    return body
 
 
 def write_secret(file: Path, text: str) -> None:

@@ -15,8 +15,10 @@ from steelyard_common.errors import InvalidRequest, NotFound, SteelyardError
 from steelyard_rack import main as rack_main
 
 from . import commands, demo, status
+from .checks import check_port, is_free
 from .layout import Layout, default_data_dir
-from .suite import Options, port_is_free
+from .state import in_use, is_locked
+from .suite import Options
 from .supervisor import Supervisor
 
 DEFAULT_LISTEN = "127.0.0.1:6385"
@@ -112,7 +114,7 @@ def _demo(options: argparse.Namespace) -> int:
     """On the usual port if it is free, in a folder that goes with us if none is given."""
     is_oneshot = os.environ.get("ONESHOT", "") not in ("", "0")
     host, port = split_listen(options.listen or DEFAULT_LISTEN)
-    if options.listen is None and not port_is_free(host, port):
+    if options.listen is None and not is_free(host, port):
         options.listen = f"127.0.0.1:{free_port()}"
     telemetry.configure_logging("local", "warning")
     with tempfile.TemporaryDirectory(prefix="steelyard-demo-", ignore_cleanup_errors=True) as folder:
@@ -130,9 +132,10 @@ def _options(options: argparse.Namespace, layout: Layout) -> Options:
         )
     if options.rack is not None and not 0 <= options.rack <= 10_000:
         raise InvalidRequest("--rack takes 0 to 10,000 machines")
+    if is_locked(layout):
+        raise in_use(layout)  # before the port, which it probably has: that is not what is wrong
     port = port or free_port()
-    if not port_is_free(host, port):
-        raise InvalidRequest(f"port {port} on {host} is in use; choose another with --listen {host}:PORT")
+    check_port(host, port)
     return Options(layout=layout, host=host, port=port, auth=options.auth, rack=options.rack)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from steelyard_api_gateway.settings import Settings as GatewaySettings
 from steelyard_common.settings import CommonSettings, Row, describe
-from steelyard_inventory.settings import Settings as InventorySettings
-from steelyard_power.settings import Settings as PowerSettings
+
+from .checks import SETTINGS
 
 _HEAD = """\
 # Settings
@@ -13,7 +12,6 @@ _HEAD = """\
 Every service reads its settings from the environment, checks them all at once at its start, and says everything that is
 wrong in one line. `steelyard up` sets what it must and passes the rest on. (Made from code: `make docs`.)
 """
-_SERVICES = {"inventory": InventorySettings, "power": PowerSettings, "api-gateway": GatewaySettings}
 
 
 def settings_page() -> str:
@@ -21,7 +19,7 @@ def settings_page() -> str:
     common = describe(CommonSettings)
     parts = [_HEAD, _section("Every service", common)]
     shared = {row.name for row in common}
-    for service, settings in _SERVICES.items():
+    for service, settings in SETTINGS.items():
         parts.append(_section(service, [row for row in describe(settings) if row.name not in shared]))
     return "\n".join(parts)
 

@@ -36,6 +36,10 @@ class ProcessId:
         except psutil.NoSuchProcess:
             return None
 
+    @classmethod
+    def own(cls) -> ProcessId:
+        return cls(pid=os.getpid(), started=psutil.Process().create_time())
+
     def find(self) -> psutil.Process | None:
         try:
             process = psutil.Process(self.pid)
@@ -92,13 +96,29 @@ def lock(layout: Layout) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        state = read(layout.state)
-        holder = f" (process {state.supervisor.pid}, {state.url})" if state and state.supervisor else ""
-        raise Conflict(
-            f"Steelyard already runs on {layout.root}{holder}. "
-            f"Stop it with `steelyard down --data {layout.root}`, or choose another folder with --data."
-        ) from None
+        raise in_use(layout) from None
+    file.truncate(0)
+    file.write(json.dumps(asdict(ProcessId.own())))
+    file.flush()
     return file
+
+
+def in_use(layout: Layout) -> Conflict:
+    state, process = read(layout.state), holder(layout)
+    url = f", {state.url}" if state else ""
+    return Conflict(
+        f"Steelyard already runs on {layout.root}{f' (process {process.pid}{url})' if process else ''}. "
+        f"Stop it with `steelyard down --data {layout.root}`, or choose another folder with --data."
+    )
+
+
+def holder(layout: Layout) -> psutil.Process | None:
+    """Who holds the lock; it is known also when the state file is damaged."""
+    try:
+        known = _process(json.loads(layout.lock.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return known.find() if known and is_locked(layout) else None
 
 
 def is_locked(layout: Layout) -> bool:

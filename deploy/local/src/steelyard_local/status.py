@@ -33,19 +33,22 @@ class Row:
 def show(layout: Layout, *, as_json: bool) -> int:
     """→ 0 when all is well, 1 when something is not, 3 when nothing runs."""
     state = state_room.read(layout.state)
-    is_up = state is not None and state_room.is_locked(layout)
+    is_locked = state_room.is_locked(layout)
+    is_up = state is not None and is_locked
     rows = [_row(_with_url(child, layout)) for child in state.children] if state is not None and is_up else []
     phase = state.phase if state is not None and is_up else "down"
     if as_json:
         body = {"phase": phase, "url": state.url if state and is_up else None, "data": str(layout.root)}
         print(json.dumps({**body, "processes": [asdict(row) for row in rows]}, indent=2))
+    elif is_locked and state is None:
+        print(f"Something runs on {layout.root}, but {layout.state} is damaged: stop it with `down`, then `up` again.")
     elif not is_up or state is None:
         print(f"Nothing runs on {layout.root}.")
     else:
         print(f"{phase} · API {state.url}/v1 · sign-in {state.auth} · data {layout.root}")
         print(_table(rows))
     if not is_up:
-        return 3
+        return 1 if is_locked else 3
     return 0 if phase == "ready" and all(row.health == "ready" for row in rows) else 1
 
 

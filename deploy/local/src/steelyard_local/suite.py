@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard_common.embedded.process import free_port, tail
-from steelyard_common.errors import Unavailable
+from steelyard_common.errors import Conflict, Unavailable
 
 from . import children
+from .checks import check_settings, is_free
 from .children import Child, Report
 from .credentials import Credentials, keep
-from .layout import Layout
+from .layout import Layout, read_json
 
 SERVICES = ("inventory", "power", "api-gateway")
 WITH_DATABASE = ("inventory", "power")
@@ -64,6 +65,7 @@ class Suite:
 
     def start(self, changed: Callable[[], None]) -> None:
         """Errors: Unavailable, with the reason and the log's last lines."""
+        check_settings({**os.environ, **self._settings("later", "later")})
         database = os.environ.get("STEELYARD_DATABASE_URL") or self._start_postgres(changed)
         bus = os.environ.get("STEELYARD_NATS_URL") or self._start_nats(changed)
         if self.rack:
@@ -169,12 +171,14 @@ class Suite:
 
 def _rack_plan(options: Options) -> RackPlan | None:
     """The rack that was asked for, else that of the last time; its addresses are kept."""
+    if options.rack == 0:
+        return None
     file = options.layout.rack / "plan.json"
-    known = RackPlan(**json.loads(file.read_text())) if file.exists() else None
+    known = _known_plan(file) if file.exists() else None
     machines = options.rack if options.rack is not None else known.machines if known else 0
     if machines == 0:
         return None
-    control = known.control_port if known and _is_free("127.0.0.1", known.control_port) else free_port()
+    control = known.control_port if known and is_free("127.0.0.1", known.control_port) else free_port()
     address = known.base_address if known else _free_address()
     plan = RackPlan(machines=machines, base_address=address, control_port=control)
     file.parent.mkdir(exist_ok=True)
@@ -182,27 +186,21 @@ def _rack_plan(options: Options) -> RackPlan | None:
     return plan
 
 
+def _known_plan(file: Path) -> RackPlan:
+    remedy = "Restore it from a backup, or leave the rack out with --rack 0."
+    try:
+        return RackPlan(**read_json(file, remedy))
+    except TypeError as error:
+        raise Conflict(f"{file} is damaged (another version wrote it). {remedy}") from error
+
+
 def _free_address() -> str:
     """A loopback network that no other rack seems to use."""
     for _ in range(50):
         address = f"127.{secrets.randbelow(200) + 16}.{secrets.randbelow(64)}.1"
-        if _is_free(address, 8443):
+        if is_free(address, 8443):
             return address
     raise Unavailable("no loopback addresses are free for a rack")
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
-def port_is_free(host: str, port: int) -> bool:
-    return _is_free(host, port)
 
 
 def _bracketed(host: str) -> str:

@@ -9,14 +9,16 @@ import threading
 import time
 from collections.abc import Callable
 
+from steelyard_common.embedded.process import tail
 from steelyard_common.errors import SteelyardError, Unavailable
 
 from . import state as state_room
 from .api import Api
+from .checks import check_space
 from .credentials import ADMIN, write_clouds
 from .enrol import enrol, rack_nodes
 from .state import ProcessId, State
-from .suite import Options, Suite
+from .suite import SERVICES, Options, Suite
 
 WATCH_EVERY_S = 0.2
 READY_S = 90.0
@@ -41,6 +43,7 @@ class Supervisor:
         layout.prepare()
         with state_room.lock(layout):
             self._clear_leftovers()
+            check_space(layout)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self._stop.set())
             try:
@@ -77,6 +80,9 @@ class Supervisor:
                     self._stop.set()
         except SteelyardError as error:
             self._fail(error.message)
+        finally:
+            if self._state.phase == "starting":  # a bug, whose traceback is printed; nobody may wait for it
+                self._fail("of an error in the runner itself, shown above or in the log")
 
     def _api(self, suite: Suite) -> Api:
         if self._options.auth == "http_basic":
@@ -103,7 +109,9 @@ class Supervisor:
 
     def _ill(self) -> str:
         notes = [f"{child.name}: {child.note}" for child in (self._suite.children if self._suite else []) if child.note]
-        return "; ".join(notes) or f"see the logs in {self._options.layout.logs}"
+        logs = {name: self._options.layout.log(name) for name in SERVICES}
+        last = [f"{name}: {tail(log, 1)}" for name, log in logs.items()]
+        return f"{'; '.join(notes or last)}; the logs are in {self._options.layout.logs}"
 
     def _enrol(self, api: Api, control_port: int) -> None:
         deadline = time.monotonic() + READY_S
@@ -161,7 +169,10 @@ class Supervisor:
         with self._written:
             self._state.phase = phase
             self._state.children = [child.state() for child in (self._suite.children if self._suite else [])]
-            self._state.write(self._options.layout.state)
+            try:
+                self._state.write(self._options.layout.state)
+            except OSError as error:  # a full disk must not take the suite down: it may be emptied
+                self._report(f"{self._options.layout.state} cannot be written: {error.strerror}")
 
     def _report(self, line: str) -> None:
         print(line, flush=True)

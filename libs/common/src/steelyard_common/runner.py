@@ -24,7 +24,7 @@ from gunicorn.app.base import BaseApplication
 
 from . import settings as settings_room
 from . import telemetry
-from .errors import SteelyardError, Unavailable
+from .errors import InvalidRequest, SteelyardError, Unavailable
 from .http import ServiceHttp, Wsgi
 from .settings import CommonSettings, default_instance
 from .telemetry import get_logger
@@ -141,6 +141,9 @@ class _Worker(Generic[S, R]):
                 self._stopping.wait(pause)
                 pause = min(pause * 2, 5.0)
                 continue
+            except InvalidRequest as error:
+                log.error("service cannot start", reason=error.message)  # a setting; no traceback helps
+                os._exit(3)
             except Exception:
                 log.exception("service cannot start")
                 os._exit(3)  # a bug, not an outage: the arbiter says so and the supervisor reports it

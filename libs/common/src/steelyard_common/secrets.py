@@ -41,7 +41,9 @@ class Sealer:
         """``id:base64key[,id:base64key…]``; the first one seals. Errors: InvalidRequest, naming no key material."""
         keys: dict[str, bytes] = {}
         for part in filter(None, (piece.strip() for piece in text.split(","))):
-            key_id, _, encoded = part.partition(":")
+            key_id, colon, encoded = part.partition(":")
+            if not colon:  # it may be a key that lost its id: it is not quoted
+                raise InvalidRequest("a sealing key has no id: STEELYARD_SEAL_KEYS is <id>:<base64url of 32 bytes>[,…]")
             try:
                 keys[key_id] = base64.urlsafe_b64decode(encoded)
             except (ValueError, binascii.Error) as error:

@@ -51,17 +51,19 @@ def boolean(text: str) -> bool:
 
 
 def seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value < float("inf"):
         raise ValueError("a number of seconds, 0 or more, is expected")
     return value
 
 
 def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise ValueError("a whole number, 1 or more, is expected")
-    return value
+    return int(text)
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
@@ -75,9 +77,22 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 def read(cls: type[T], environ: Mapping[str, str] = os.environ) -> T:
     """Errors: InvalidRequest that names every variable that is missing or wrong, and shows no value."""
+    values, wrong = _parsed(cls, environ)
+    if wrong:
+        raise InvalidRequest("settings are wrong: " + "; ".join(wrong))
+    return cls(**values)
+
+
+def faults(cls: type[Any], environ: Mapping[str, str]) -> list[str]:
+    """What ``read`` would complain about: one line a variable."""
+    return _parsed(cls, environ)[1]
+
+
+def _parsed(cls: type[Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """→ values by field, and what is wrong"""
     values: dict[str, Any] = {}
-    faults: list[str] = []
-    for item in dataclasses.fields(cls):  # type: ignore[arg-type]
+    wrong: list[str] = []
+    for item in dataclasses.fields(cls):
         if _KEY not in item.metadata:
             continue
         name, description, parse = item.metadata[_KEY]
@@ -86,12 +101,10 @@ def read(cls: type[T], environ: Mapping[str, str] = os.environ) -> T:
             try:
                 values[item.name] = parse(text)
             except (ValueError, SteelyardError) as error:
-                faults.append(f"{name}: {_reason(error, text)}")
+                wrong.append(f"{name}: {_reason(error, text)}")
         elif item.default is MISSING and item.default_factory is MISSING:
-            faults.append(f"{name} is not set: {description}")
-    if faults:
-        raise InvalidRequest("settings are wrong: " + "; ".join(faults))
-    return cls(**values)
+            wrong.append(f"{name} is not set: {description}")
+    return values, wrong
 
 
 def describe(cls: type[Any]) -> list[Row]:
@@ -106,7 +119,7 @@ def describe(cls: type[Any]) -> list[Row]:
 
 def _reason(error: Exception, text: str) -> str:
     # int("x") quotes what it was given, and that may be a secret.
-    return str(error).replace(repr(text), "this value").replace(text, "this value")
+    return re.sub(rf"(?<!\w)(['\"]?){re.escape(text)}\1(?!\w)", "this value", str(error))
 
 
 def _default_text(item: dataclasses.Field[Any]) -> str:

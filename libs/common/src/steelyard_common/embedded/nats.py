@@ -15,6 +15,9 @@ from ..errors import Unavailable
 from .process import free_port, port_is_open, spawn, stop, wait_until
 
 START_S = 20.0
+MAX_FILE_STORE = (
+    16 << 30
+)  # a limit, not a reservation; unsaid it is 3/4 of what the disk has free, and may refuse our streams
 
 
 class EmbeddedNats:
@@ -57,7 +60,11 @@ class EmbeddedNats:
 
     def _config(self) -> str:
         """JSON is valid nats-server configuration, and quotes what must be quoted."""
-        jetstream = {"store_dir": str(self._dir / "jetstream"), "max_memory_store": 67_108_864}
+        jetstream = {
+            "store_dir": str(self._dir / "jetstream"),
+            "max_memory_store": 67_108_864,
+            "max_file_store": MAX_FILE_STORE,
+        }
         if self._durable:
             jetstream["sync_interval"] = "always"
         return json.dumps(

@@ -118,7 +118,9 @@ class EmbeddedPostgres:
             psycopg.connect(self._maintenance_url(), connect_timeout=2).close()
         except psycopg.OperationalError as error:
             if "password authentication failed" in str(error):
-                raise Unavailable("PostgreSQL's password does not fit its data folder") from error
+                raise Unavailable(
+                    f"PostgreSQL's password is not the one {self._dir} was made with: restore it from a backup"
+                ) from error
             return False
         return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import socket
@@ -86,10 +87,24 @@ def stop(process: subprocess.Popen[bytes], first: int, timeout_s: float) -> None
 
 
 def tail(log: Path, lines: int = 5) -> str:
+    """The last things a log says, for people: our JSON lines in words, repetitions once, without gunicorn's own."""
     try:
-        return " | ".join(log.read_text(errors="replace").splitlines()[-lines:])
+        text = log.read_text(errors="replace")
     except OSError:
         return "(no log)"
+    said = dict.fromkeys(filter(None, (_in_words(line) for line in text.splitlines()[-40:])))
+    return " | ".join(list(said)[-lines:])
+
+
+def _in_words(line: str) -> str:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line.strip()
+    if not isinstance(entry, dict) or entry.get("logger") == "gunicorn.error":
+        return "" if isinstance(entry, dict) else line.strip()
+    parts = (entry.get(key) for key in ("event", "reason", "error", "message", "detail"))
+    return ": ".join(str(part).strip() for part in parts if part)
 
 
 def port_is_open(port: int, host: str = "127.0.0.1") -> bool:
