@@ -1,34 +1,26 @@
-"""Use cases: sign-in, sealing, schemas, and what is asked of the other services on the bus."""
+"""Use cases: sealing, schemas, and what is asked of the other services on the bus."""
 
 from __future__ import annotations
 
-import base64
-import os
-from pathlib import Path
 from typing import Any
 
-import bcrypt
 import pytest
 from steelyard_api_gateway.domain import patches
 from steelyard_api_gateway.drivers.over_bus import OverBus
 from steelyard_api_gateway.service import schemas
 from steelyard_api_gateway.service.call import Call
-from steelyard_api_gateway.service.identity import HttpBasic, NoSignIn, read_htpasswd
 from steelyard_api_gateway.service.nodes import Nodes
 from steelyard_api_gateway.service.ports import Ports
 from steelyard_api_gateway.service.root import KEPT, Root
 from steelyard_api_gateway.service.sealing import seal, seal_document, seal_operation
-from steelyard_api_gateway.settings import Settings, is_loopback
 from steelyard_api_gateway.testing import Others
 from steelyard_common.bus import MemoryBus
 from steelyard_common.contracts.api import NODE_FIELDS
-from steelyard_common.errors import InvalidRequest, NotAcceptable, NotFound, Unauthenticated, Unavailable
+from steelyard_common.errors import InvalidRequest, NotAcceptable, NotFound, Unavailable
 from steelyard_common.secrets import MASK, Sealer
-from steelyard_common.settings import read
 
 UUID = "8ac951e5-0800-43ec-be85-0af36c7d306c"
 SECRET = "c4nary-s3cret"
-FAST = 4  # bcrypt cost: the least
 
 
 def call(minor: int = 115, **more: Any) -> Call:
@@ -48,128 +40,6 @@ def nodes(inventory: OverBus, sealer: Sealer) -> Nodes:
 @pytest.fixture
 def ports(inventory: OverBus, sealer: Sealer) -> Ports:
     return Ports(inventory, sealer)
-
-
-# Sign-in
-
-
-def basic(user: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-
-
-def htpasswd(path: Path, **users: str) -> Path:
-    lines = []
-    for user, password in users.items():
-        hashed = bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(FAST)).decode()
-        lines.append(f"{user}:{hashed.replace('$2b$', '$2y$', 1)}")
-    path.write_text("# users\n\n" + "\n".join(lines) + "\n")
-    return path
-
-
-def test_without_sign_in_everybody_is_the_operator_whatever_token_is_sent() -> None:
-    assert NoSignIn().identify("Bearer x").roles == ("admin",)
-
-
-def test_a_user_of_the_file_is_let_in_again_and_again(tmp_path: Path) -> None:
-    door = HttpBasic(htpasswd(tmp_path / "users", ann="pässword"))
-
-    assert [door.identify(basic("ann", "pässword")).user for _ in range(3)] == ["ann"] * 3
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        None, "", "Basic", "Basic !!!", "Bearer abc", basic("ann", "wrong"), basic("nobody", "right"),
-        "Basic " + base64.b64encode(b"ann").decode(), "Basic " + base64.b64encode(b"\xff:x").decode(),
-        basic("ann", ""), basic("", "right"), basic("ann", "right\x00"), basic("ann", "x" * 500), "Basic é",
-    ],
-)  # fmt: skip
-def test_everything_else_is_not_let_in(tmp_path: Path, header: str | None) -> None:
-    door = HttpBasic(htpasswd(tmp_path / "users", ann="right"))
-
-    for _ in range(2):  # the second time from memory
-        with pytest.raises(Unauthenticated):
-            door.identify(header)
-
-
-def test_a_password_longer_than_bcrypt_reads_is_accepted(tmp_path: Path) -> None:
-    door = HttpBasic(htpasswd(tmp_path / "users", ann="x" * 100))
-
-    assert door.identify(basic("ann", "x" * 100)).user == "ann"
-
-
-def test_a_changed_file_is_taken_over_at_once_and_memory_forgotten(tmp_path: Path) -> None:
-    path = htpasswd(tmp_path / "users", ann="old")
-    door = HttpBasic(path)
-    door.identify(basic("ann", "old"))
-
-    htpasswd(path, ann="new", bob="b")
-    _touch(path)
-
-    assert door.identify(basic("bob", "b")).user == "bob"
-    assert door.identify(basic("ann", "new")).user == "ann"
-    with pytest.raises(Unauthenticated):
-        door.identify(basic("ann", "old"))
-
-
-def test_a_file_that_breaks_or_goes_leaves_the_former_users(tmp_path: Path) -> None:
-    path = htpasswd(tmp_path / "users", ann="a")
-    door = HttpBasic(path)
-
-    path.write_text("ann:plain-text\n")
-    _touch(path)
-    assert door.identify(basic("ann", "a")).user == "ann"
-    path.unlink()
-    assert door.identify(basic("ann", "a")).user == "ann"
-
-
-def _touch(path: Path) -> None:
-    """A modification time that differs from the last, whatever the file system's grain."""
-    found = path.stat()
-    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns + 1_000_000_000))
-
-
-@pytest.mark.parametrize("text", ["", "# none\n", "ann\n", "ann:plain\n", "ann:$apr1$abc$def\n", ":$2y$04$x\n"])
-def test_a_file_without_bcrypt_users_is_refused_and_no_hash_is_shown(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "users"
-    path.write_text(text)
-
-    with pytest.raises(InvalidRequest) as refused:
-        read_htpasswd(path)
-    assert "plain\n" not in refused.value.message
-    assert "apr1" not in refused.value.message
-
-
-def test_a_cut_hash_lets_nobody_in(tmp_path: Path) -> None:
-    path = tmp_path / "users"
-    path.write_text("ann:$2y$04$cut\n")
-
-    with pytest.raises(Unauthenticated):
-        HttpBasic(path).identify(basic("ann", "x"))
-
-
-@pytest.mark.parametrize(
-    ("bind", "is_local"),
-    [
-        ("127.0.0.1:6385", True), ("127.9.9.9:0", True), ("[::1]:6385", True), ("localhost:1", True),
-        ("0.0.0.0:6385", False), ("192.0.2.1:6385", False), ("[::]:1", False), ("host.example:1", False),
-        (":80", False),
-    ],
-)  # fmt: skip
-def test_only_loopback_is_served_without_sign_in(bind: str, is_local: bool) -> None:
-    settings = read(Settings, {"STEELYARD_HTTP_BIND": bind})
-
-    assert is_loopback(bind) is is_local
-    if is_local:
-        settings.check()
-        return
-    with pytest.raises(InvalidRequest, match="http_basic"):
-        settings.check()
-
-
-def test_sign_in_by_http_basic_needs_a_file() -> None:
-    with pytest.raises(InvalidRequest, match="STEELYARD_HTPASSWD_FILE"):
-        read(Settings, {"STEELYARD_AUTH": "http_basic"}).check()
 
 
 # Sealing

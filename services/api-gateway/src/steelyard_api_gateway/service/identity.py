@@ -6,11 +6,12 @@ import base64
 import binascii
 import hashlib
 import os
+import threading
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import bcrypt
-from steelyard_common.errors import InvalidRequest, Unauthenticated
+from steelyard_common.errors import InvalidRequest, Unauthenticated, Unavailable
 from steelyard_common.telemetry import get_logger
 
 from .call import OPERATOR, Caller
@@ -19,6 +20,7 @@ log = get_logger(__name__)
 BCRYPT_PREFIXES = ("$2y$", "$2b$", "$2a$")
 BCRYPT_BYTES = 72  # bcrypt reads no further, and refuses more
 REMEMBERED = 1024
+IN_LINE = 4  # strangers that are checked or wait for it; each holds a thread of the gateway
 T = TypeVar("T")
 
 
@@ -41,7 +43,8 @@ class HttpBasic:
 
     bcrypt is slow on purpose (50 ms and more), so verified pairs are remembered under a keyed hash that only this
     process knows; a changed file forgets them. Wrong passwords are remembered apart, so that a flood of them
-    cannot push out the right ones.
+    cannot push out the right ones. Strangers are checked one after the other and only a few may wait, so that
+    neither cores nor threads go to a flood of them: whoever is known is served meanwhile.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,18 +54,30 @@ class HttpBasic:
         self._users = read_htpasswd(path)
         self._right: dict[bytes, Caller] = {}
         self._wrong: dict[bytes, None] = {}
+        self._line = threading.BoundedSemaphore(IN_LINE)
+        self._desk = threading.Lock()
 
     def identify(self, authorization: str | None) -> Caller:
         if not authorization:
             raise Unauthenticated("Authorization required: send a user name and password by HTTP Basic")
         self._reload_if_changed()
         digest = hashlib.blake2b(authorization.encode("utf-8", "replace"), key=self._key).digest()
-        caller = self._right.get(digest)
-        if caller is not None:
-            return caller
+        known = self._known(digest)
+        if known is not None:
+            return known
+        if not self._line.acquire(blocking=False):
+            raise Unavailable("Too many sign-ins are being checked; please try again in a moment")
+        try:
+            with self._desk:  # who stood before us in the line may have brought the same password
+                return self._known(digest) or self._verify(authorization, digest)
+        finally:
+            self._line.release()
+
+    def _known(self, digest: bytes) -> Caller | None:
+        """Errors: Unauthenticated when this pair was found wrong before."""
         if digest in self._wrong:
             raise Unauthenticated("Incorrect username or password")
-        return self._verify(authorization, digest)
+        return self._right.get(digest)
 
     def _verify(self, authorization: str, digest: bytes) -> Caller:
         user, password = _decode(authorization)
