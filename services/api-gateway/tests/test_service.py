@@ -228,6 +228,7 @@ def test_the_caller_travels_in_a_header(nodes: Nodes, others: Others) -> None:
     assert '"request_id":"req-1"' in header
     assert '"global_request_id":"req-2"' in header
     assert '"roles":["admin"]' in header
+    assert '"domain":null,"system":true' in header
 
 
 def test_a_service_that_is_away_is_unavailable(sealer: Sealer) -> None:

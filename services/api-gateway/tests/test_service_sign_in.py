@@ -11,8 +11,8 @@ from pathlib import Path
 import bcrypt
 import pytest
 from steelyard_api_gateway.service import identity
-from steelyard_api_gateway.service.call import Caller
-from steelyard_api_gateway.service.identity import HttpBasic, NoSignIn, read_htpasswd
+from steelyard_api_gateway.service.call import OPERATOR, Caller
+from steelyard_api_gateway.service.identity import Credentials, HttpBasic, NoSignIn, read_htpasswd
 from steelyard_api_gateway.settings import Settings, is_loopback
 from steelyard_common.errors import InvalidRequest, Unauthenticated, Unavailable
 from steelyard_common.settings import read
@@ -21,7 +21,11 @@ from steelyard_common.testing import eventually
 FAST = 4  # bcrypt cost: the least
 
 
-def basic(user: str, password: str) -> str:
+def basic(user: str, password: str) -> Credentials:
+    return Credentials(authorization=basic_header(user, password))
+
+
+def basic_header(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
@@ -35,7 +39,7 @@ def htpasswd(path: Path, **users: str) -> Path:
 
 
 def test_without_sign_in_everybody_is_the_operator_whatever_token_is_sent() -> None:
-    assert NoSignIn().identify("Bearer x").roles == ("admin",)
+    assert NoSignIn().identify(Credentials(token="x")) == OPERATOR
 
 
 def test_a_user_of_the_file_is_let_in_again_and_again(tmp_path: Path) -> None:
@@ -47,9 +51,11 @@ def test_a_user_of_the_file_is_let_in_again_and_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        None, "", "Basic", "Basic !!!", "Bearer abc", basic("ann", "wrong"), basic("nobody", "right"),
+        None, "", "Basic", "Basic !!!", "Bearer abc", basic_header("ann", "wrong"),
+        basic_header("nobody", "right"),
         "Basic " + base64.b64encode(b"ann").decode(), "Basic " + base64.b64encode(b"\xff:x").decode(),
-        basic("ann", ""), basic("", "right"), basic("ann", "right\x00"), basic("ann", "x" * 500), "Basic é",
+        basic_header("ann", ""), basic_header("", "right"), basic_header("ann", "right\x00"),
+        basic_header("ann", "x" * 500), "Basic é",
     ],
 )  # fmt: skip
 def test_everything_else_is_not_let_in(tmp_path: Path, header: str | None) -> None:
@@ -57,7 +63,7 @@ def test_everything_else_is_not_let_in(tmp_path: Path, header: str | None) -> No
 
     for _ in range(2):  # the second time from memory
         with pytest.raises(Unauthenticated):
-            door.identify(header)
+            door.identify(Credentials(authorization=header))
 
 
 def test_a_password_longer_than_bcrypt_reads_is_accepted(tmp_path: Path) -> None:

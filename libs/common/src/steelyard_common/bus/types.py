@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import orjson
 from marshmallow import Schema
 
-CALLER = "Steelyard-Caller"  # JSON {user, roles, project, request_id}
+CALLER = "Steelyard-Caller"  # JSON {user, roles, project, domain, system, request_id}
 DEADLINE = "Steelyard-Deadline-Ms"  # how long the caller still waits when it sends
 CHUNK = "Steelyard-Chunk"  # "3/7": part 3 of 7 of one reply
 MSG_ID = "Nats-Msg-Id"

@@ -10,7 +10,6 @@ from steelyard_common.errors import (
     InternalError,
     InvalidRequest,
     SteelyardError,
-    Unauthenticated,
     Unavailable,
     Unsupported,
 )
@@ -23,7 +22,6 @@ from ..domain.versions import VersionRefused
 log = get_logger(__name__)
 JSON = "application/json"
 RETRY_AFTER_S = 2
-REALM = 'Basic realm="Steelyard"'
 TITLES = {
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
     406: "Not Acceptable", 409: "Conflict", 413: "Request Entity Too Large", 500: "Internal Server Error",
@@ -85,8 +83,6 @@ def error_parts(error: SteelyardError) -> tuple[int, bytes, dict[str, str]]:
     headers = {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(RETRY_AFTER_S)
-    if isinstance(error, Unauthenticated):
-        headers["WWW-Authenticate"] = REALM
     return status, fault_body(status, error.message), headers
 
 

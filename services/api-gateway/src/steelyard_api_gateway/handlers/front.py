@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from steelyard_common.errors import InvalidRequest, SteelyardError
+from steelyard_common.errors import InvalidRequest, SteelyardError, Unauthenticated
 
 from ..domain import versions
 from ..domain.versions import MAX_HEADER, MAX_VERSION, MIN_HEADER, MIN_VERSION
 from ..service.call import Call, Caller
-from ..service.identity import SignIn
+from ..service.identity import Credentials, SignIn
 from ..service.root import Root
 from .answers import JSON, TITLES, BodyTooLarge, abort_body, error_parts
 from .routes import CALL, MAX_BODY_BYTES, MAX_PROVISION_BYTES
@@ -59,6 +59,8 @@ class Front:
             return self._admit(environ, start_response, path, common)
         except SteelyardError as error:
             status, body, headers = error_parts(error)
+            if isinstance(error, Unauthenticated) and self._sign_in.challenge:
+                headers["WWW-Authenticate"] = self._sign_in.challenge
             return _send(start_response, status, body, common + list(headers.items()))
 
     def _admit(self, environ: Environ, start_response: StartResponse, path: str, common: Headers) -> Iterable[bytes]:
@@ -77,7 +79,7 @@ class Front:
             return self._answer_root(environ, start_response, method, minor, path, common)
         if method == "HEAD":
             return _send(start_response, 405, b"", [*common, ("Allow", "GET")])
-        caller = self._sign_in.identify(environ.get("HTTP_AUTHORIZATION"))
+        caller = self._sign_in.identify(_credentials(environ))
         environ["PATH_INFO"] = path
         environ[CALL] = self._call(environ, minor, common[0][1], caller, dropped_json)
         return self._app(environ, _with_headers(start_response, common))
@@ -110,6 +112,14 @@ class Front:
         if not _HOST.fullmatch(host):
             raise InvalidRequest("The Host header is malformed")
         return f"{environ['wsgi.url_scheme']}://{host}"
+
+
+def _credentials(environ: Environ) -> Credentials:
+    return Credentials(
+        authorization=environ.get("HTTP_AUTHORIZATION"),
+        token=environ.get("HTTP_X_AUTH_TOKEN"),
+        service_token=environ.get("HTTP_X_SERVICE_TOKEN"),
+    )
 
 
 def _below_v1(path: str, minor: int) -> tuple[str, bool]:

@@ -11,11 +11,19 @@ from steelyard_common.bus import CALLER
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """An identity that was checked. ``roles`` as in Ironic's policy; ``project`` is None for a system scope."""
+    """An identity that was checked; roles and scopes as in Ironic's policy.
+
+    ``project``, ``domain``: ids; both None for a system scope. ``system``: the scope is the whole system, which is
+    what callers without sign-in and by HTTP Basic have, as in Ironic. ``service``: another service vouches for the
+    request, or it is one itself.
+    """
 
     user: str | None
     roles: tuple[str, ...] = ("admin",)
     project: str | None = None
+    domain: str | None = None
+    system: bool = True
+    service: bool = False
 
 
 OPERATOR = Caller(user=None)  # sign-in `none`: whoever reaches the loopback address
@@ -37,10 +45,12 @@ class Call:
         return {"minor": self.minor, "base_url": self.base_url}
 
     def headers(self) -> dict[str, str]:
-        who = {
+        who: dict[str, Any] = {
             "user": self.caller.user,
             "roles": self.caller.roles,
             "project": self.caller.project,
+            "domain": self.caller.domain,
+            "system": self.caller.system,
             "request_id": self.request_id,
         }
         if self.global_request_id:

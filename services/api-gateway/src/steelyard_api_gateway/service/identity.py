@@ -1,4 +1,4 @@
-"""Sign-in: who is calling (facts §21). Both modes grant the full admin role, as Ironic does."""
+"""Sign-in: who is calling (facts §21). No sign-in and HTTP Basic grant the full admin role, as in Ironic."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import os
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -24,17 +25,32 @@ IN_LINE = 4  # strangers that are checked or wait for it; each holds a thread of
 T = TypeVar("T")
 
 
-class SignIn(Protocol):
-    """Turns an Authorization header into a caller, or raises Unauthenticated."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Credentials:
+    """What a request brings to be known by: headers as they came, None where there was none."""
 
-    def identify(self, authorization: str | None) -> Caller: ...
+    authorization: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)  # X-Auth-Token
+    service_token: str | None = field(default=None, repr=False)  # X-Service-Token
+
+
+class SignIn(Protocol):
+    """Turns credentials into a caller. ``challenge``: what WWW-Authenticate tells those who are not let in."""
+
+    @property
+    def challenge(self) -> str: ...
+
+    def identify(self, credentials: Credentials) -> Caller:
+        """Errors: Unauthenticated; Unavailable when it cannot be found out now."""
 
 
 class NoSignIn:
     """Everybody is the operator: for the loopback address only (main refuses others)."""
 
-    def identify(self, authorization: str | None) -> Caller:
-        del authorization  # clients send some token anyway
+    challenge = ""
+
+    def identify(self, credentials: Credentials) -> Caller:
+        del credentials  # clients send some token anyway
         return OPERATOR
 
 
@@ -47,6 +63,8 @@ class HttpBasic:
     neither cores nor threads go to a flood of them: whoever is known is served meanwhile.
     """
 
+    challenge = 'Basic realm="Steelyard"'
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._key = os.urandom(32)
@@ -57,7 +75,8 @@ class HttpBasic:
         self._line = threading.BoundedSemaphore(IN_LINE)
         self._desk = threading.Lock()
 
-    def identify(self, authorization: str | None) -> Caller:
+    def identify(self, credentials: Credentials) -> Caller:
+        authorization = credentials.authorization
         if not authorization:
             raise Unauthenticated("Authorization required: send a user name and password by HTTP Basic")
         self._reload_if_changed()
