@@ -6,7 +6,7 @@ A row is data. A user's own program may announce rows under an interface name of
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -96,3 +96,21 @@ def is_interface(name: object) -> bool:
 def is_external(interface: str) -> bool:
     """Whether the interface is a user's own, not one of Ironic's types."""
     return interface not in STEP_INTERFACES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What a provider announces: which implementations of which interfaces it runs, and the steps of these."""
+
+    service: str
+    provides: Mapping[str, Sequence[str]]
+    steps: Sequence[StepSpec]
+    hardware_types: Sequence[str] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "service": self.service,
+            "provides": {interface: list(names) for interface, names in self.provides.items()},
+            "hardware_types": list(self.hardware_types),
+            "steps": [spec.to_dict() for spec in self.steps],
+        }

@@ -1,0 +1,93 @@
+"""The step provider: one delivered message → its steps in order, while they are done → one result message."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import orjson
+
+from ..bus.types import Bus, Delivery, Message
+from ..contracts import subjects
+from ..contracts.steps import Done, Failed, Outcome, ResultMessage, Step, StepMessage, StepResult
+from ..errors import SteelyardError, Unavailable, Unsupported
+from ..telemetry import inject
+from . import metrics
+from .slices import Functions, Slice
+
+
+class StepProvider:
+    """``service``: in words, for who asks for a step that is not there."""
+
+    def __init__(self, bus: Bus, functions: Functions, *, site: str, service: str, instance: str) -> None:
+        self._bus, self._functions = bus, functions
+        self._site, self._service, self._instance = site, service, instance
+
+    def handle(self, delivery: Delivery) -> None:
+        """Errors: Unavailable when a database, the bus or a service is away: the message is to be given again."""
+        message = StepMessage.from_dict(delivery.body)
+        outcomes: list[Outcome] = []
+        for step in message.steps:
+            piece = Slice(
+                workflow=message.workflow, node=message.node, step=step, redelivered=delivery.num_delivered > 1
+            )
+            result = self._run(piece)
+            outcomes.append(Outcome(index=step.index, attempt=step.attempt, result=result))
+            if not isinstance(result, Done):
+                break
+        self._answer(message, outcomes)
+
+    def _run(self, piece: Slice) -> StepResult:
+        step = piece.step
+        label = f"{step.interface}.{step.name}"
+        function = self._functions.get((step.interface, step.name))
+        if function is None:
+            return Failed(error=Unsupported(f"the {self._service} service has no step {label}"))
+        started = time.perf_counter()
+        try:
+            result = function(piece)
+        except Unavailable:
+            raise
+        except SteelyardError as error:
+            result = Failed(error=error)
+        metrics.STEP_SECONDS.labels(label).observe(time.perf_counter() - started)
+        metrics.STEPS.labels(label, type(result).__name__.lower()).inc()
+        return result
+
+    def _answer(self, message: StepMessage, outcomes: list[Outcome]) -> None:
+        answer = ResultMessage(
+            workflow=message.workflow,
+            node=message.node["uuid"],
+            fence=message.fence,
+            provider=self._instance,
+            outcomes=outcomes,
+        )
+        headers: dict[str, str] = {}
+        inject(headers)
+        self._bus.publish(
+            [
+                Message(
+                    subject=subjects.result(self._site, message.workflow),
+                    body=orjson.dumps(answer.to_dict()),
+                    msg_id=_answer_id(message.workflow, message.steps[0]),
+                    headers=headers,
+                )
+            ]
+        )
+
+
+def consume(bus: Bus, provider: StepProvider, *, site: str, interfaces: Iterable[str], workers: int) -> None:
+    """Begin to take steps. Each interface has a consumer, so that a slow one does not hold up the others."""
+    for interface in interfaces:
+        bus.consume(
+            subjects.STEPS_STREAM,
+            subjects.step_durable(interface),
+            [subjects.step(site, interface, "*")],
+            provider.handle,
+            workers=workers,
+        )
+
+
+def _answer_id(workflow: str, first: Step) -> str:
+    """Attempts count dispatches, so a message that comes twice answers with the same id, and the stream drops it."""
+    return f"{workflow}.{first.index}.{first.attempt}"
