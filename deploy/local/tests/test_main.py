@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,36 @@ def test_a_lost_sealing_key_is_not_replaced_in_silence(tmp_path: Path) -> None:
 
     with pytest.raises(Conflict, match="BMC passwords in the database cannot be opened"):
         keep(layout)
+
+
+def test_who_only_asks_is_never_taken_for_an_owner(tmp_path: Path) -> None:
+    layout, refused = Layout(tmp_path), []
+    layout.prepare()
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            refused.append(state.is_locked(layout))
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    for _ in range(300):
+        state.lock(layout).close()  # raises when an asker is in the way
+    done.set()
+    for asker in askers:
+        asker.join()
+    with state.lock(layout):
+        assert state.is_locked(layout)
+    assert not state.is_locked(layout)
+
+
+def test_a_folder_that_is_just_being_cleared_is_not_said_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path)
+    layout.prepare()
+    monkeypatch.setattr(state, "LOCK_S", 0.1)
+
+    with state.lock(layout, as_holder=False), pytest.raises(Conflict, match="just being stopped"):
+        state.lock(layout)

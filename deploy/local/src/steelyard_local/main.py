@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -28,9 +29,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         exit_status: int = options.run(options)
+        sys.stdout.flush()
     except SteelyardError as error:
         print(f"steelyard: {error.message}", file=sys.stderr)
         return 2 if isinstance(error, InvalidRequest) else 1
+    except BrokenPipeError:  # the reader has seen enough, as in `steelyard rack list | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     return exit_status
 
 

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import signal
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +21,7 @@ from steelyard_common.errors import Conflict
 from .layout import Layout, write_secret
 
 LEAVE_S = 40.0
+LOCK_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,25 +91,33 @@ def _process(body: dict[str, Any] | None) -> ProcessId | None:
     return ProcessId(**body) if body else None
 
 
-def lock(layout: Layout) -> IO[str]:
-    """Own the data folder until the file is closed or we die. Errors: Conflict, which says who has it."""
+def lock(layout: Layout, *, as_holder: bool = True) -> IO[str]:
+    """Own the data folder until the file is closed or we die. Errors: Conflict, which says who has it.
+
+    Whoever only asks (`is_locked`) has it for a moment, too, and so has who is just ending: that is waited for.
+    ``as_holder``: others may stop us to get it.
+    """
     file = layout.lock.open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise in_use(layout) from None
+    deadline = time.monotonic() + LOCK_S
+    while not _try(file, fcntl.LOCK_EX):
+        if time.monotonic() > deadline or holder(layout) is not None:
+            file.close()
+            raise in_use(layout)
+        time.sleep(0.02)
     file.truncate(0)
-    file.write(json.dumps(asdict(ProcessId.own())))
-    file.flush()
+    if as_holder:
+        file.write(json.dumps(asdict(ProcessId.own())))
+        file.flush()
     return file
 
 
 def in_use(layout: Layout) -> Conflict:
     state, process = read(layout.state), holder(layout)
+    if process is None or (state is not None and state.phase == "stopping"):
+        return Conflict(f"Steelyard is just being stopped on {layout.root}; try again in a few seconds.")
     url = f", {state.url}" if state else ""
     return Conflict(
-        f"Steelyard already runs on {layout.root}{f' (process {process.pid}{url})' if process else ''}. "
+        f"Steelyard already runs on {layout.root} (process {process.pid}{url}). "
         f"Stop it with `steelyard down --data {layout.root}`, or choose another folder with --data."
     )
 
@@ -122,14 +132,19 @@ def holder(layout: Layout) -> psutil.Process | None:
 
 
 def is_locked(layout: Layout) -> bool:
+    """Whether somebody owns the folder. Shared, so that two who ask do not take each other for an owner."""
     if not layout.lock.exists():
         return False
-    with layout.lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    with layout.lock.open() as file:
+        return not _try(file, fcntl.LOCK_SH)
+
+
+def _try(file: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def clear_leftovers(state: State) -> list[str]:
