@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from steelyard_common.bus import MemoryBus
 from steelyard_common.db import Database, migrate
+from steelyard_common.provider import StepProvider
 from steelyard_common.testing import SetClock
 from steelyard_power.drivers.simulated import SimulatedConversations
 from steelyard_power.main import MIGRATIONS, step_functions
-from steelyard_power.service.steps import StepProvider
 from steelyard_power.testing import Engine
 
 
@@ -38,5 +38,5 @@ def conversations() -> SimulatedConversations:
 @pytest.fixture
 def engine(database: Database, conversations: SimulatedConversations, memory_bus: MemoryBus, clock: SetClock) -> Engine:
     functions = step_functions(database, conversations, clock, step_timeout_s=30, grace_s=10)
-    provider = StepProvider("local", "power-1.test", memory_bus, functions)
+    provider = StepProvider(memory_bus, functions, site="local", service="power", instance="power-1.test")
     return Engine(provider=provider, bus=memory_bus, clock=clock, conversations=conversations)

@@ -418,4 +418,4 @@ def test_every_step_of_the_catalogue_describes_itself_and_its_arguments() -> Non
         assert spec.description.endswith(".")
         assert spec.args["additionalProperties"] is False
         assert set(spec.args["required"]) <= set(spec.args["properties"])
-        assert spec.interface in catalogue.PROVIDES
+        assert spec.interface in catalogue.OFFER.provides

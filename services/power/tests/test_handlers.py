@@ -21,8 +21,10 @@ from steelyard_common.errors import (
     Unavailable,
     Unsupported,
 )
+from steelyard_common.provider import consume
 from steelyard_common.testing import SetClock
 from steelyard_power import handlers
+from steelyard_power.domain.catalogue import OFFER
 from steelyard_power.drivers.simulated import SimulatedBmc, SimulatedConversations
 from steelyard_power.service.direct import Asked, Direct
 from steelyard_power.service.inventory import Inventory
@@ -191,10 +193,12 @@ def test_the_report_names_each_bmc(query: Ask) -> None:
     assert len(query("bmc-report")["bmcs"]) == 1
 
 
-def test_steps_of_both_interfaces_are_taken_from_the_stream_and_answered(engine: Engine) -> None:
-    handlers.consume(engine.bus, "local", engine.provider, workers=2)
+def test_steps_of_all_interfaces_are_taken_from_the_stream_and_answered(engine: Engine) -> None:
+    consume(engine.bus, engine.provider, site="local", interfaces=OFFER.provides, workers=2)
     on = node("fake")
-    steps = [engine.dispatch(on, "power", "verify"), engine.dispatch(on, "management", "observe")]
+    on["interfaces"]["vendor"] = "fake"
+    labels = [("power", "verify"), ("management", "observe"), ("vendor", "log_passthrough")]
+    steps = [engine.dispatch(on, *label) for label in labels]
 
     for number, message in enumerate(steps):
         subject = subjects.step("local", message.steps[0].interface, on["uuid"])
@@ -203,5 +207,5 @@ def test_steps_of_both_interfaces_are_taken_from_the_stream_and_answered(engine:
     engine.bus.deliver()
 
     answers = [each for each in engine.bus.published if each.subject == subjects.result("local", engine.workflow)]
-    assert [orjson.loads(each.body)["outcomes"][0]["outcome"] for each in answers] == ["done", "done"]
+    assert [orjson.loads(each.body)["outcomes"][0]["outcome"] for each in answers] == ["done", "done", "done"]
     assert engine.bus.failures == []

@@ -1,4 +1,4 @@
-"""Power sync, sensors and announcements: BMCs in memory, a real PostgreSQL, an inventory on the bus twin."""
+"""Power sync and sensors: BMCs in memory, a real PostgreSQL, an inventory on the bus twin."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from steelyard_common.bus import MemoryBus
 from steelyard_common.db import Database, Relay
 from steelyard_common.errors import DeviceUnreachable, Unavailable
 from steelyard_common.testing import SetClock, eventually
-from steelyard_power.domain import catalogue
 from steelyard_power.drivers.simulated import SimulatedBmc, SimulatedConversations
-from steelyard_power.service.announce import Announcer
 from steelyard_power.service.inventory import Inventory
 from steelyard_power.service.polls import PollThreads
 from steelyard_power.service.recorder import Recorder
@@ -397,31 +395,3 @@ def test_sensors_are_told_and_shown(site: Site) -> None:
     registry.register(readings)
     line = f'steelyard_sensor_reading{{kind="Temperature",name="Inlet",node="{site.uuid_of(bmc)}",unit="Cel"}} 21.5'
     assert line in generate_latest(registry).decode()
-
-
-# --- announcements ---------------------------------------------------------------------------------------------------
-
-
-def test_the_worker_announces_what_it_can_and_says_goodbye(site: Site) -> None:
-    announcer = Announcer(site.inventory, instance="power-1.test", conductor_group="g", version="1.0")
-
-    announcer.start()
-    eventually(lambda: site.twin.announced)
-    announcer.stop()
-
-    first, last = site.twin.announced[0], site.twin.announced[-1]
-    assert (first["online"], last["online"]) == (True, False)
-    assert first["provides"]["power"] == ["redfish", "ipmitool", "fake"]
-    assert {(step["interface"], step["name"]) for step in first["steps"]} == {
-        (spec.interface, spec.name) for spec in catalogue.STEPS
-    }
-    assert (first["service"], first["conductor_group"], first["version"]) == ("power", "g", "1.0")
-
-
-def test_an_announcement_that_nobody_hears_ends_nothing(site: Site) -> None:
-    announcer = Announcer(site.inventory, instance="power-1.test", conductor_group="", version="1.0")
-    site.bus.available = False
-
-    assert not announcer.say(online=True)
-    site.bus.available = True
-    assert announcer.say(online=True)

@@ -1,4 +1,4 @@
-"""Table of contents of power: what can be asked of it, and the steps it takes from the stream."""
+"""Table of contents of power: what can be asked of it. (Its steps: ``domain.catalogue``.)"""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields, validate
-from steelyard_common.bus import CALLER, Bus, Endpoint, Request
+from steelyard_common.bus import CALLER, Endpoint, Request
 from steelyard_common.contracts import subjects
 
 from .service.direct import Asked, Direct
-from .service.steps import StepProvider
 
 PASSED_ON = (CALLER, "traceparent")
-# Interfaces whose steps this service provides; each has a consumer, so that a slow one does not hold up the other.
-STEP_INTERFACES = ("power", "management")
 
 
 class _Schema(Schema):
@@ -81,18 +78,6 @@ def endpoints(site: str, direct: Direct) -> Sequence[Endpoint]:
         *(row(subjects.query(site, "power", verb), schema, ask) for verb, (schema, ask) in QUERIES.items()),
         *(row(subjects.command(site, "power", verb), schema, ask) for verb, (schema, ask) in COMMANDS.items()),
     ]
-
-
-def consume(bus: Bus, site: str, provider: StepProvider, *, workers: int) -> None:
-    """Begin to take steps."""
-    for interface in STEP_INTERFACES:
-        bus.consume(
-            subjects.STEPS_STREAM,
-            f"step-{interface}",
-            [subjects.step(site, interface, "*")],
-            provider.handle,
-            workers=workers,
-        )
 
 
 def _asked(request: Request) -> Asked:

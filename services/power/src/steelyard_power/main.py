@@ -8,24 +8,26 @@ from prometheus_client import REGISTRY
 from steelyard_common import runner
 from steelyard_common.bmc.line import PoolSettings
 from steelyard_common.bmc.pool import BmcPool
-from steelyard_common.bus import Bus, connect
+from steelyard_common.bus import connect_service
 from steelyard_common.db import Database, Relay, migrate
 from steelyard_common.health import Parts
+from steelyard_common.provider import Clock, StepFunction, provide
+from steelyard_common.provider.fakes import FAKE, only_fakes_switched
+from steelyard_common.provider.slices import by_implementation
 
 from . import handlers
+from .domain.catalogue import OFFER
 from .drivers import Conversations
 from .drivers.bmc import BmcConversations
-from .service.announce import Announcer
 from .service.direct import Direct
 from .service.inventory import Inventory
 from .service.management import TALKS, talking
 from .service.recorder import Recorder
 from .service.sensors import KEPT_ROUNDS, Readings, SensorRounds, SensorRules
 from .service.set_power import PowerChanges
-from .service.slices import Clock, StepFunction
-from .service.steps import StepProvider
 from .service.sync import PowerSync, SyncRules
 from .service.tidying import Tidier
+from .service.vendor import log_passthrough
 from .settings import Settings
 
 NAME = "power"
@@ -44,7 +46,8 @@ def step_functions(
     functions: dict[tuple[str, str], StepFunction] = {("power", "set_power"): changes.run}
     for (interface, name), talk in TALKS.items():
         functions[interface, name] = talking(conversations, interface, talk, step_timeout_s)
-    return functions
+    functions["vendor", "log_passthrough"] = by_implementation({FAKE: log_passthrough})
+    return {label: only_fakes_switched(clock, function) for label, function in functions.items()}
 
 
 def start(settings: Settings) -> Parts:
@@ -53,7 +56,7 @@ def start(settings: Settings) -> Parts:
     sealer = settings.sealer()
     database = Database(settings.database_url, NAME, pool_size=settings.database_pool)
     parts.add("database", stop=database.close, check=database.is_alive)
-    bus = connect(settings.nats_url, settings.site, settings.instance)
+    bus = connect_service(settings, NAME)
     pool = BmcPool(
         PoolSettings(calls_per_s=settings.bmc_calls_per_s, backoff_max_s=settings.bmc_backoff_max_s), sealer.open
     )
@@ -62,26 +65,13 @@ def start(settings: Settings) -> Parts:
     parts.add("outbox", stop=Relay(database, bus).start().stop)
     conversations = BmcConversations(pool)
     inventory = Inventory(bus, settings.site, settings.instance)
-    _answer(settings, bus, database, inventory, conversations)
+    bus.serve(NAME, handlers.endpoints(settings.site, Direct(inventory, conversations)))
     _watch(settings, parts, database, inventory, conversations)
-    announcer = Announcer(
-        inventory, instance=settings.instance, conductor_group=settings.conductor_group, version=runner.version_of(NAME)
-    )
-    announcer.start()
-    parts.add("announcer", stop=announcer.stop)
-    return parts
-
-
-def _answer(
-    settings: Settings, bus: Bus, database: Database, inventory: Inventory, conversations: Conversations
-) -> None:
-    """What others ask for: direct calls and steps."""
     functions = step_functions(
         database, conversations, now, step_timeout_s=settings.step_timeout_s, grace_s=settings.grace_s
     )
-    bus.serve(NAME, handlers.endpoints(settings.site, Direct(inventory, conversations)))
-    provider = StepProvider(settings.site, settings.instance, bus, functions)
-    handlers.consume(bus, settings.site, provider, workers=settings.step_workers)
+    provide(parts, bus, settings, OFFER, functions)
+    return parts
 
 
 def _watch(

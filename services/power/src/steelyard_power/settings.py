@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from steelyard_common.provider import ProviderSettings
 from steelyard_common.settings import DatabaseSettings, SealSettings, boolean, env, positive, seconds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(DatabaseSettings, SealSettings):
+class Settings(DatabaseSettings, SealSettings, ProviderSettings):
     """All of it; times in seconds."""
 
-    conductor_group: str = field(
-        default="",
-        metadata=env("STEELYARD_CONDUCTOR_GROUP", "the group of nodes that this worker announces itself for"),
-    )
     sync_interval_s: float = field(
         default=60,
         metadata=env(

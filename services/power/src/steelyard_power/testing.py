@@ -1,84 +1,33 @@
-"""What tests of power share: nodes as providers see them, an engine that runs one step to its end, and an inventory."""
+"""What tests of power share: nodes as providers see them, an engine with BMCs, and an inventory."""
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-from steelyard_common.bus import Bus, Delivery, Endpoint, MemoryBus, Request
+from steelyard_common.bus import Bus, Endpoint, Request
 from steelyard_common.contracts import subjects
-from steelyard_common.contracts.steps import Again, Outcome, ResultMessage, Step, StepMessage, StepResult
 from steelyard_common.errors import Busy, NotFound
-from steelyard_common.testing import SetClock
+from steelyard_common.provider.testing import StepEngine
+from steelyard_common.provider.testing import node as common_node
 
 from .drivers.simulated import SimulatedBmc, SimulatedConversations
-from .service.steps import StepProvider
 
 
 def node(kind: str = "redfish", **changes: Any) -> dict[str, Any]:
     """A NodeForProvider."""
-    body: dict[str, Any] = {
-        "uuid": str(uuid.uuid4()), "name": "n1", "driver": "redfish", "driver_info": {}, "sealed": {},
-        "interfaces": {"power": kind, "management": kind}, "properties": {}, "power_state": None, "boot_mode": None,
-        "secure_boot": None, "disable_power_off": False,
-    }  # fmt: skip
-    return body | changes
+    return common_node(**({"driver": "redfish", "interfaces": {"power": kind, "management": kind}} | changes))
 
 
-@dataclass
-class Engine:
-    """Does what inventory's engine does with one step: dispatches it, waits, dispatches again with the memo."""
+@dataclass(kw_only=True)
+class Engine(StepEngine):
+    """With BMCs in memory."""
 
-    provider: StepProvider
-    bus: MemoryBus
-    clock: SetClock
     conversations: SimulatedConversations
-    workflow: str = field(default_factory=lambda: str(uuid.uuid4()))
-    attempt: int = 0
-    sequence: int = 0
-    memo: dict[str, Any] = field(default_factory=dict)
-
-    def begin_anew(self) -> None:
-        """Another workflow."""
-        self.workflow, self.attempt, self.memo = str(uuid.uuid4()), 0, {}
 
     def bmc(self, of: dict[str, Any], **changes: Any) -> SimulatedBmc:
         self.conversations.bmcs[of["uuid"]] = bmc = SimulatedBmc(clock=self.clock, **changes)
         return bmc
-
-    def dispatch(self, on: dict[str, Any], interface: str, name: str, **args: Any) -> StepMessage:
-        self.attempt += 1
-        step = Step(index=0, interface=interface, name=name, args=args, attempt=self.attempt, memo=self.memo)
-        return StepMessage(workflow=self.workflow, fence=1, node=on, steps=[step])
-
-    def deliver(self, message: StepMessage, times: int = 1) -> StepResult:
-        """Hand the message over, for the ``times``-th time. → what was answered (the stream drops repeats)"""
-        self.sequence += 1
-        body = orjson.dumps(message.to_dict())
-        subject = f"local.step.{message.steps[0].interface}.{message.node['uuid']}"
-        self.provider.handle(
-            Delivery(subject=subject, data=body, headers={}, num_delivered=times, stream_sequence=self.sequence)
-        )
-        return self.answers()[-1].result
-
-    def answers(self) -> list[Outcome]:
-        answer = ResultMessage.from_dict(orjson.loads(self.bus.published[-1].body))
-        return answer.outcomes
-
-    def run(self, on: dict[str, Any], interface: str, name: str, **args: Any) -> StepResult:
-        """The step from where it is to its end."""
-        for _ in range(1000):
-            result = self.deliver(self.dispatch(on, interface, name, **args))
-            if not isinstance(result, Again):
-                return result
-            self.rest(result)
-        raise AssertionError("the step never ends")
-
-    def rest(self, result: Again) -> None:
-        self.memo = result.memo
-        self.clock.advance(result.after_s)
 
 
 @dataclass

@@ -31,6 +31,16 @@ def switched(clock: Clock, function: StepFunction = nothing_to_do) -> StepFuncti
     return run
 
 
+def only_fakes_switched(clock: Clock, function: StepFunction) -> StepFunction:
+    """``function`` for all implementations; for fake ones it stands behind the switches."""
+    behind = switched(clock, function)
+
+    def run(piece: Slice) -> StepResult:
+        return behind(piece) if piece.interface(piece.step.interface) == FAKE else function(piece)
+
+    return run
+
+
 def _held_up(piece: Slice, now: float) -> StepResult | None:
     """What the switches make of this slice; None: they let it pass."""
     past: dict[str, Any] = dict(piece.step.memo.get(_MEMO) or {})

@@ -1,4 +1,4 @@
-"""What power asks of inventory: nodes to poll, a node for a while (a lease), and that it is known at all."""
+"""What power asks of inventory: nodes to poll, and a node for a while (a lease)."""
 
 from __future__ import annotations
 
@@ -53,10 +53,6 @@ class Inventory:
             if page["next"] is None:
                 return targets
             after_id = page["next"]
-
-    def announce(self, word: Mapping[str, Any]) -> None:
-        """Errors: Unavailable, OutcomeUnknown."""
-        self._command("announce", word, {})
 
     def _release(self, node_uuid: str, fence: int, headers: Mapping[str, str]) -> None:
         try:

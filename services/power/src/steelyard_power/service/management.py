@@ -8,10 +8,10 @@ from typing import Any
 from steelyard_common.bmc import BmcDriver, PowerState
 from steelyard_common.contracts.steps import Again, Done, Failed, StepResult
 from steelyard_common.errors import DeviceRefused, InvalidRequest, OutcomeUnknown, SteelyardError, Unsupported
+from steelyard_common.provider import Slice, StepFunction
 from steelyard_common.telemetry import get_logger
 
 from ..drivers import Conversations
-from .slices import Slice, StepFunction
 
 log = get_logger(__name__)
 SETTLE_S = 2.0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-STEPS = Counter("steelyard_power_steps_total", "Slices of steps, by how they ended.", ["step", "outcome"])
-STEP_SECONDS = Histogram("steelyard_power_step_seconds", "Time of one slice of a step.", ["step"])
 ACTIONS = Counter("steelyard_power_actions_total", "Power actions sent to BMCs.", ["action"])
 
 POLLS = Counter("steelyard_power_polls_total", "Power states read by the sync, by outcome.", ["outcome"])
@@ -23,4 +21,3 @@ UNREACHABLE = Gauge("steelyard_power_unreachable_nodes", "Nodes of this replica'
 POLL_THREADS = Gauge("steelyard_power_poll_threads", "Threads that poll now.")
 TURNS = Counter("steelyard_power_turns_total", "Turns of shards, by purpose and outcome.", ["purpose", "outcome"])
 SENSOR_READS = Counter("steelyard_power_sensor_reads_total", "BMCs whose sensors were read, by outcome.", ["outcome"])
-ANNOUNCEMENTS = Counter("steelyard_power_announcements_total", "Announcements to inventory, by outcome.", ["outcome"])

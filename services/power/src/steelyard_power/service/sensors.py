@@ -15,6 +15,7 @@ from steelyard_common.bmc import Sensor
 from steelyard_common.contracts.events import cloud_event
 from steelyard_common.db import Database
 from steelyard_common.errors import SteelyardError, Unsupported
+from steelyard_common.provider import Clock
 from steelyard_common.telemetry import get_logger
 
 from ..domain import observation, schedule
@@ -22,7 +23,6 @@ from ..drivers import Conversations
 from ..store.shards import Turn
 from . import metrics
 from .inventory import Inventory
-from .slices import Clock
 from .turns import RENEW_EVERY_S, Turns
 
 log = get_logger(__name__)

@@ -13,6 +13,7 @@ from steelyard_common.bmc import BmcDriver, PowerState
 from steelyard_common.contracts.steps import Again, Done, Failed, Outcome, StepResult
 from steelyard_common.db import Database
 from steelyard_common.errors import DeviceRefused, OutcomeUnknown, SteelyardError, Unavailable
+from steelyard_common.provider import Clock, Slice
 from steelyard_common.telemetry import get_logger
 
 from ..domain import power_change
@@ -21,7 +22,6 @@ from ..drivers import Conversations
 from ..store import journal
 from ..store.journal import Entry, StepKey
 from . import metrics
-from .slices import Clock, Slice
 
 log = get_logger(__name__)
 FAKE = "fake"

@@ -16,6 +16,7 @@ from typing import Any
 
 from steelyard_common.db import Database
 from steelyard_common.errors import Busy, SteelyardError
+from steelyard_common.provider import Clock
 from steelyard_common.telemetry import get_logger
 
 from ..domain import observation, schedule
@@ -27,7 +28,6 @@ from . import metrics
 from .inventory import Inventory
 from .polls import PollThreads
 from .recorder import Recorder, Result
-from .slices import Clock
 from .turns import RENEW_EVERY_S, Turns
 
 log = get_logger(__name__)

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from steelyard_common.db import Database
 from steelyard_common.errors import SteelyardError
+from steelyard_common.provider import Clock
 from steelyard_common.telemetry import get_logger
 
 from ..store import journal
-from .slices import Clock
 
 log = get_logger(__name__)
 EVERY_S = 600.0

@@ -7,12 +7,12 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from steelyard_common.db import Database
+from steelyard_common.provider import Clock
 
 from ..domain import schedule
 from ..store import shards
 from ..store.shards import Turn
 from . import metrics
-from .slices import Clock
 
 LEASE_S = 20.0  # a dead replica's shards are taken up after so long
 RENEW_EVERY_S = 5.0
