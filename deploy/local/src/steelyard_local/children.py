@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from steelyard_common.embedded import EmbeddedNats, EmbeddedPostgres
+from steelyard_common.embedded import EmbeddedNats, EmbeddedPostgres, NatsFolder
 from steelyard_common.embedded.process import spawn, tail
 from steelyard_common.errors import Unavailable
 
@@ -116,8 +116,8 @@ def postgres(layout: Layout, password: str) -> tuple[Child, EmbeddedPostgres]:
     return Child("postgres", server.log, _begin(server), stop_signal=signal.SIGINT, url=lambda: server.url), server
 
 
-def nats(layout: Layout, password: str) -> tuple[Child, EmbeddedNats]:
-    server = EmbeddedNats(layout.nats, password=password)
+def nats(layout: Layout, users: NatsFolder) -> tuple[Child, EmbeddedNats]:
+    server = EmbeddedNats(layout.nats, users=users)
     server.log = layout.log("nats")
     return Child("nats", server.log, _begin(server), url=lambda: server.url), server
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 
 import bcrypt
 from steelyard_common.errors import Conflict, InvalidRequest
-from steelyard_common.secrets import Sealer
+from steelyard_common.secrets import Sealer, write_secret
 
-from .layout import Layout, read_json, write_secret
+from .layout import Layout, read_json
 
 ADMIN = "admin"
 _RESTORE = "Restore it from a backup, or begin anew in another folder with --data DIR."
@@ -21,7 +21,6 @@ class Credentials:
     """One password for each door."""
 
     postgres: str = field(repr=False)
-    nats: str = field(repr=False)
     admin: str = field(repr=False)
 
 
@@ -30,6 +29,7 @@ def keep(layout: Layout) -> Credentials:
     if not layout.credentials.exists():
         _make(layout)
     body = read_json(layout.credentials, _RESTORE)
+    body.pop("nats", None)  # the one user that NATS had before each service got its own (bus.py)
     try:
         known = Credentials(**body)
     except TypeError as error:

@@ -83,6 +83,11 @@ class Layout:
         return self.root / "nats"
 
     @property
+    def bus(self) -> Path:
+        """Who may do what on NATS: passwords, certificates, and what an integration needs (``integration.json``)."""
+        return self.root / "bus"
+
+    @property
     def rack(self) -> Path:
         """The rack's own folder: its certificates and what of it is enrolled."""
         return self.root / "rack"
@@ -103,13 +108,3 @@ def read_json(file: Path, remedy: str) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Conflict(f"{file} is damaged (no object). {remedy}")
     return body
-
-
-def write_secret(file: Path, text: str) -> None:
-    """A file that only its owner may read, from its first byte on."""
-    draft = file.with_name(f"{file.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)
-    draft.rename(file)

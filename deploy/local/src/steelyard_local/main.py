@@ -15,7 +15,7 @@ from steelyard_common.embedded.process import free_port
 from steelyard_common.errors import InvalidRequest, NotFound, SteelyardError
 from steelyard_rack import main as rack_main
 
-from . import commands, demo, status
+from . import bus, commands, demo, nats_config, status
 from .checks import check_port, is_free
 from .layout import Layout, default_data_dir
 from .state import in_use, is_locked
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_up(show_demo)
     show_demo.add_argument("--rack", type=int, default=12, metavar="N", help="how many machines (default: 12)")
     show_demo.set_defaults(run=_demo)
+    nats_config.register(group)
     rack_main.register(group, _rack_control)
     return parser
 
@@ -79,6 +80,13 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     parser.add_argument("--listen", metavar="ADDRESS:PORT", help=f"where the API listens (default: {DEFAULT_LISTEN})")
     parser.add_argument("--auth", choices=("none", "http_basic"), default="none", help="who may use the API")
+    parser.add_argument(
+        "--step-provider",
+        action="append",
+        default=[],
+        metavar="NAME:INTERFACE[,…]",
+        help="also a NATS user for a step provider of your own: it may take the steps of these interfaces",
+    )
 
 
 def _layout(options: argparse.Namespace) -> Layout:
@@ -110,6 +118,7 @@ def _up(options: argparse.Namespace) -> int:
             "--data",
             str(wanted.layout.root),
         ]
+        again += [word for each in options.step_provider for word in ("--step-provider", each)]
         return commands.detach(wanted.layout, again + (["--rack", str(wanted.rack)] if wanted.rack is not None else []))
     telemetry.configure_logging("local", "warning")
     return Supervisor(wanted).run()
@@ -141,7 +150,8 @@ def _options(options: argparse.Namespace, layout: Layout) -> Options:
         raise in_use(layout)  # before the port, which it probably has: that is not what is wrong
     port = port or free_port()
     check_port(host, port)
-    return Options(layout=layout, host=host, port=port, auth=options.auth, rack=options.rack)
+    providers = bus.step_providers(options.step_provider)
+    return Options(layout=layout, host=host, port=port, auth=options.auth, rack=options.rack, step_providers=providers)
 
 
 def split_listen(text: str) -> tuple[str, int]:

@@ -17,8 +17,9 @@ from typing import IO, Any
 
 import psutil
 from steelyard_common.errors import Conflict
+from steelyard_common.secrets import write_secret
 
-from .layout import Layout, write_secret
+from .layout import Layout
 
 LEAVE_S = 40.0
 LOCK_S = 2.0

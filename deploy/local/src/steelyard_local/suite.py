@@ -9,14 +9,14 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from steelyard_common.embedded.process import free_port, tail
 from steelyard_common.errors import Conflict, Unavailable
 
-from . import children
+from . import bus, children
 from .checks import check_settings, is_free
 from .children import Child, Report
 from .credentials import Credentials, keep
@@ -36,6 +36,7 @@ class Options:
     port: int = 6385
     auth: str = "none"
     rack: int | None = None
+    step_providers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -60,17 +61,20 @@ class Suite:
         self.options, self.report = options, report
         self.layout = options.layout
         self.credentials: Credentials = keep(self.layout)
+        self.bus = bus.choose(self.layout, options.step_providers)
         self.children: list[Child] = []
         self.rack = _rack_plan(options)
 
     def start(self, changed: Callable[[], None]) -> None:
         """Errors: Unavailable, with the reason and the log's last lines."""
-        check_settings({**os.environ, **self._settings("later", "later")})
+        check_settings({**os.environ, **self._settings("later")})
         database = os.environ.get("STEELYARD_DATABASE_URL") or self._start_postgres(changed)
-        bus = os.environ.get("STEELYARD_NATS_URL") or self._start_nats(changed)
+        if isinstance(self.bus, bus.OwnBus):
+            self._start_child(self.bus.child, "NATS", changed)
+            self.bus.tell_outsiders()
         if self.rack:
             self._start_child(self._rack_child(self.rack), f"the rack of {self.rack.machines} machines", changed)
-        shared = self._settings(database, bus)
+        shared = self._settings(database)
         self.report("Bringing the database up to date …")
         self._migrate(shared)
         for name in SERVICES:
@@ -102,15 +106,9 @@ class Suite:
         self._start_child(child, "PostgreSQL", changed)
         return server.url
 
-    def _start_nats(self, changed: Callable[[], None]) -> str:
-        child, server = children.nats(self.layout, self.credentials.nats)
-        self._start_child(child, "NATS", changed)
-        return server.url
-
-    def _settings(self, database: str, bus: str) -> dict[str, str]:
+    def _settings(self, database: str) -> dict[str, str]:
         return {
             "STEELYARD_DATABASE_URL": database,
-            "STEELYARD_NATS_URL": bus,
             "STEELYARD_SEAL_KEYS_FILE": str(self.layout.seal_keys),
             "STEELYARD_AUTH": self.options.auth,
             "STEELYARD_HTPASSWD_FILE": str(self.layout.htpasswd) if self.options.auth == "http_basic" else "",
@@ -122,6 +120,7 @@ class Suite:
         bind = f"{_bracketed(self.options.host)}:{self.options.port}" if is_gateway else "127.0.0.1:0"
         settings = {
             **shared,
+            **self.bus.settings(name),
             "STEELYARD_HTTP_BIND": bind,
             "STEELYARD_PORT_FILE": str(self.layout.port_file(name)),
             "STEELYARD_INSTANCE": os.environ.get("STEELYARD_INSTANCE") or f"{name}-1.{_host_name()}",

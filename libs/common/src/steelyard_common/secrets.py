@@ -12,6 +12,7 @@ import binascii
 import os
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -103,3 +104,13 @@ def sealed_paths(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield where, item
         else:
             yield from sealed_paths(item, where)
+
+
+def write_secret(file: Path, text: str) -> None:
+    """A file that only its owner may read, from its first byte on."""
+    draft = file.with_name(f"{file.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)
+    draft.rename(file)

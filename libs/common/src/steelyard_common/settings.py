@@ -144,8 +144,24 @@ class CommonSettings:
     nats_url: str = field(
         default="nats://127.0.0.1:4222",
         repr=False,
-        metadata=env("STEELYARD_NATS_URL", "NATS servers, with user and password; several with commas"),
+        metadata=env(
+            "STEELYARD_NATS_URL", "NATS servers (nats:// or tls://), with user and password; several with commas"
+        ),
     )
+    nats_password_file: str = field(
+        default="",
+        metadata=env(
+            "STEELYARD_NATS_PASSWORD_FILE", "a file with the password of the URL's user, instead of in the URL"
+        ),
+    )
+    nats_ca_file: str = field(
+        default="",
+        metadata=env("STEELYARD_NATS_CA_FILE", "who signs NATS's certificate (PEM); set = TLS, and verified"),
+    )
+    nats_cert_file: str = field(
+        default="", metadata=env("STEELYARD_NATS_CERT_FILE", "our own certificate (PEM), if NATS asks for one")
+    )
+    nats_key_file: str = field(default="", metadata=env("STEELYARD_NATS_KEY_FILE", "the key of that certificate (PEM)"))
     instance: str = field(
         default="", metadata=env("STEELYARD_INSTANCE", "this worker's name; empty = service-pid.host")
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from flask import Flask
 from steelyard_common import runner
-from steelyard_common.bus import Bus, connect
+from steelyard_common.bus import Bus, connect_service
 from steelyard_common.errors import SteelyardError
 from steelyard_common.health import Parts
 from steelyard_common.http import Wsgi
@@ -127,7 +127,7 @@ def make_sign_in(settings: Settings) -> SignIn:
 
 
 def start(settings: Settings) -> Running:
-    return Running(connect(settings.nats_url, settings.site, NAME))
+    return Running(connect_service(settings, NAME))
 
 
 def make_app(settings: Settings, running: Running) -> Wsgi:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from steelyard_common.bus import Bus, Endpoint, connect
+from steelyard_common.bus import Bus, Endpoint, connect_service
 from steelyard_common.db import Database, Relay, migrate
 from steelyard_common.health import Parts
 from steelyard_common.runner import ServiceSpec
@@ -110,7 +110,7 @@ def start(settings: Settings) -> Parts:
     parts = Parts()
     database = Database(settings.database_url, SCHEMA, pool_size=settings.database_pool)
     parts.add("database", stop=database.close, check=database.is_alive)
-    bus = connect(settings.nats_url, settings.site, settings.instance)
+    bus = connect_service(settings, NAME)
     parts.add("nats", check=lambda: bus.is_connected)
     relay = Relay(database, bus).start()
     inventory = Inventory(settings, database, lambda: datetime.now(UTC))

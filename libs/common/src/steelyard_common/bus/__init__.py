@@ -1,10 +1,11 @@
 """The message bus (architecture §3): requests, events, steps. ``connect`` is NATS, ``MemoryBus`` its twin for tests."""
 
+from .access import Access
 from .memory import MemoryBus
-from .nats import NatsBus, connect
+from .nats import NatsBus, connect, connect_service
 from .types import CALLER, DEADLINE, Bus, Delivery, Endpoint, Message, Reply, Request
 
 __all__ = [
-    "CALLER", "DEADLINE", "Bus", "Delivery", "Endpoint", "MemoryBus", "Message", "NatsBus", "Reply", "Request",
-    "connect",
+    "CALLER", "DEADLINE", "Access", "Bus", "Delivery", "Endpoint", "MemoryBus", "Message", "NatsBus", "Reply",
+    "Request", "connect", "connect_service",
 ]  # fmt: skip

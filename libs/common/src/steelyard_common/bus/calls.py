@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.nuid import NUID
 
 from ..errors import InvalidRequest, OutcomeUnknown, SteelyardError, Unavailable
 from ..telemetry import get_logger, inject, is_on
@@ -62,7 +61,7 @@ class Calls:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._inbox = f"_INBOX.{NUID().next().decode()}"
+        self._inbox = link.new_inbox()
         self._tokens = itertools.count()
         self._waiting: dict[str, _Waiter] = {}
         link.on_lost(self._lose_all)

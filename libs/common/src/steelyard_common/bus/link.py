@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import ssl
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
@@ -18,9 +19,11 @@ from typing import Any, TypeVar
 
 import nats.errors
 from nats.aio.client import Client
+from nats.nuid import NUID
 
 from ..errors import Unavailable
 from ..telemetry import get_logger
+from .access import Access, AccessClient
 from .short_cuts import command, write
 
 log = get_logger(__name__)
@@ -41,11 +44,23 @@ def _why_not(client: Client) -> str:
     return ""
 
 
+def _refused(error: Exception) -> str:
+    """Why the server does not take us or we do not take it; empty when it is merely away."""
+    text = str(error)
+    if "authorization violation" in text.lower() or isinstance(error, nats.errors.AuthorizationError):
+        return "NATS does not take this user and password"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate of NATS is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS connection to NATS: {error.reason}"
+    return "NATS offers no TLS, and TLS is asked for" if "offers no TLS" in text else ""
+
+
 class Link:
     """Keeps one client connected; ``send`` may be called from any thread."""
 
-    def __init__(self, url: str, site: str, name: str) -> None:
-        self._url, self.site, self._name = url, site, f"{site}.{name}"
+    def __init__(self, access: Access, site: str, name: str) -> None:
+        self.access, self.site, self._name = access, site, f"{site}.{name}"
         self.loop = asyncio.new_event_loop()
         self.client: Client | None = None
         self.ready = threading.Event()
@@ -68,6 +83,10 @@ class Link:
     @property
     def is_connected(self) -> bool:
         return self.ready.is_set()
+
+    def new_inbox(self) -> str:
+        """A subject of our own to be answered on."""
+        return f"{self.access.inbox}.{NUID().next().decode()}"
 
     def send(self, subject: str, body: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
         """Leave a message to be sent; it is lost if there is no connection, or it breaks before it is on its way."""
@@ -156,7 +175,7 @@ class Link:
             await asyncio.sleep(RECONNECT_WAIT_S)
 
     async def _connect(self, closed: asyncio.Event) -> Client:
-        client = Client()
+        client = AccessClient(is_secure=self.access.is_secure)
 
         async def lost() -> None:
             if not self.closing:
@@ -172,10 +191,11 @@ class Link:
             closed.set()
 
         await client.connect(
-            servers=self._url.split(","), name=self._name, max_reconnect_attempts=-1, connect_timeout=3,
+            name=self._name, max_reconnect_attempts=-1, connect_timeout=3,
             reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]
             ping_interval=10, max_outstanding_pings=2,
             error_cb=self._tell_error, disconnected_cb=lost, reconnected_cb=back, closed_cb=gone,
+            **self.access.options(),
         )  # fmt: skip
         return client
 
@@ -199,7 +219,17 @@ class Link:
             await client.close()
 
     async def _tell_error(self, error: Exception) -> None:
-        if not self.closing:
+        """A refusal is told once and kept as ``refusal``: nats-py tries again for ever, and says nothing itself."""
+        if self.closing:
+            return
+        text = str(error)
+        if "permissions violation" in text.lower():
+            log.error("bus refused what this service may not do", user=self.access.user, reason=text)
+        elif not self.ready.is_set() and (reason := _refused(error)):
+            if reason != self.refusal:
+                log.error("bus refused", user=self.access.user, reason=reason)
+            self.refusal = reason
+        else:
             log.debug("bus error", error=repr(error))
 
     def _connected(self) -> None:

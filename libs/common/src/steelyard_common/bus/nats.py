@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..errors import Unavailable
+from ..settings import CommonSettings
 from . import streams
+from .access import Access
 from .calls import Calls
 from .consuming import BatchConsumer, PooledConsumer
 from .link import Link
@@ -21,10 +23,12 @@ DRAIN_S = 20.0
 class NatsBus:
     """See ``types.Bus``. Works, and waits, also while NATS is away: at the start, too."""
 
-    def __init__(self, url: str, site: str, name: str) -> None:
-        self._link = Link(url, site, name)
+    def __init__(self, access: Access, site: str, name: str) -> None:
+        access.check()
+        self._link = Link(access, site, name)
         self._link.start()
-        self._link.on_ready(lambda client: streams.ensure(client, site))
+        if access.makes_streams:
+            self._link.on_ready(lambda client: streams.ensure(client, site))
         self._calls = Calls(self._link)
         self._parts: list[Serving | PooledConsumer | BatchConsumer] = []
 
@@ -78,13 +82,19 @@ class NatsBus:
         self._link.close()
 
 
-def connect(url: str, site: str, name: str, *, wait_s: float = 2.0) -> NatsBus:
+def connect(access: Access | str, site: str, name: str, *, wait_s: float = 2.0) -> NatsBus:
     """A bus that connects now or as soon as NATS is there (``is_connected`` tells). Streams are ensured.
 
-    ``url`` may name several servers, with commas. Errors: Unavailable when a server is found and is older than 2.12.
+    ``access`` may be a URL. Errors: Unavailable when a server is found and is older than 2.12, does not know us, or
+    shows a certificate that is not trusted; InvalidRequest when a file that ``access`` names cannot be used.
     """
-    bus = NatsBus(url, site, name)
+    bus = NatsBus(Access(url=access) if isinstance(access, str) else access, site, name)
     if not bus.wait_connected(wait_s) and bus.refusal:
         bus.close()
         raise Unavailable(bus.refusal)
     return bus
+
+
+def connect_service(settings: CommonSettings, service: str) -> NatsBus:
+    """``connect`` for a service of the permissions table, by its settings."""
+    return connect(Access.of(settings, service), settings.site, settings.instance or service)

@@ -18,7 +18,6 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import api
-from nats.nuid import NUID
 
 from ..telemetry import get_logger
 from . import streams
@@ -54,7 +53,7 @@ class Puller:
 
     def __init__(self, link: Link, consumer: Consumer, capacity: int, on_delivery: Callable[[Delivery], None]) -> None:
         self._link, self.consumer, self._capacity, self._on_delivery = link, consumer, capacity, on_delivery
-        self._inbox = f"_INBOX.{NUID().next().decode()}"
+        self._inbox = link.new_inbox()
         self._in_hand: dict[int, str] = {}  # stream sequence → newest reply subject
         self._asked = 0  # messages that open pulls may still bring
         self._seen_at = 0.0
@@ -123,10 +122,14 @@ class Puller:
     async def _prepare(self, client: Client) -> None:
         if self._prepared:
             return
-        await streams.ensure(client, self._link.site)
+        if self._link.access.makes_streams:
+            await streams.ensure(client, self._link.site)
+        # With a name and one filter, nats-py puts both into the request's subject, and so into what NATS can allow.
+        first, *others = self.consumer.subjects
+        filters = {"filter_subjects": [first, *others]} if others else {"filter_subject": first}
         config = api.ConsumerConfig(
-            durable_name=self.consumer.durable, ack_policy=api.AckPolicy.EXPLICIT, ack_wait=self.consumer.ack_wait_s,
-            max_deliver=-1, max_ack_pending=MAX_ACK_PENDING, filter_subjects=list(self.consumer.subjects),
+            name=self.consumer.durable, durable_name=self.consumer.durable, ack_policy=api.AckPolicy.EXPLICIT,
+            ack_wait=self.consumer.ack_wait_s, max_deliver=-1, max_ack_pending=MAX_ACK_PENDING, **filters,
         )  # fmt: skip
         await client.jetstream(timeout=3).add_consumer(self.consumer.stream, config)
         self._prepared = True

@@ -67,6 +67,10 @@ class Serving:
         return take
 
     def _hand_over(self, endpoint: Endpoint, message: Msg) -> None:
+        if message.subject != endpoint.subject:
+            # A stream's message sent on to us by somebody's consumer: who wrote it was not allowed to ask us.
+            log.error("request did not come by its own subject", subject=message.subject, endpoint=endpoint.subject)
+            return
         task = partial(self._answer, endpoint, message.data, message.headers or {}, message.reply, time.monotonic())
         if not self._pool.submit(task):
             self._send(message.reply, *error_reply(endpoint.subject, Unavailable("the service is overloaded")))

@@ -45,3 +45,17 @@ def result(site: str, workflow_uuid: str) -> str:
 def dead_letter(site: str, durable: str, stream_sequence: int) -> str:
     """Where a message goes that a consumer could not handle: kept on EVENTS, for a person to look at."""
     return f"{site}.bus.evt.dead-letter.{durable}-{stream_sequence}"
+
+
+# Names of durable consumers. They stand here because a permission names them, too (``permissions.py``).
+RESULTS_DURABLE = "engine"
+
+
+def step_durable(interface: str) -> str:
+    """All replicas of a provider share one consumer for each interface."""
+    return f"step-{interface}"
+
+
+def observer_durable(service: str) -> str:
+    """Inventory's consumer of what another service has seen."""
+    return f"inventory-{service}"

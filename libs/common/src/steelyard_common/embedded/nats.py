@@ -1,4 +1,4 @@
-"""A real nats-server with JetStream on disk: on 127.0.0.1, with a user and a password, below one folder."""
+"""A real nats-server with JetStream on disk: on 127.0.0.1, below one folder, with the users that it is given or one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+from ..contracts.permissions import OPERATOR
 from ..errors import Unavailable
+from .nats_config import MAX_PAYLOAD, jetstream
+from .nats_folder import NatsFolder
 from .process import free_port, port_is_open, spawn, stop, wait_until
 
 START_S = 20.0
-MAX_FILE_STORE = (
-    16 << 30
-)  # a limit, not a reservation; unsaid it is 3/4 of what the disk has free, and may refuse our streams
 
 
 class EmbeddedNats:
@@ -25,11 +26,14 @@ class EmbeddedNats:
 
     def __init__(
         self, data_dir: Path, port: int = 0, user: str = "steelyard", password: str = "", *, durable: bool = True,
-        death_signal: int = signal.SIGTERM,
+        death_signal: int = signal.SIGTERM, users: NatsFolder | None = None,
     ) -> None:  # fmt: skip
-        """``durable``: every message is synced to disk before it is acknowledged."""
+        """``durable``: every message is synced to disk before it is acknowledged.
+
+        ``users``: who may do what, with TLS; without them there is one user who may do all.
+        """
         self._dir, self._port, self._user, self._password = data_dir, port, user, password
-        self._durable, self._death_signal = durable, death_signal
+        self._durable, self._death_signal, self._users = durable, death_signal, users
         self.log = data_dir / "nats.log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -38,6 +42,8 @@ class EmbeddedNats:
         self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._password = self._password or secrets.token_urlsafe(24)
         self._port = self._port or free_port()
+        if self._users is not None:
+            self._users.prepare()
         config = self._dir / "nats.conf"
         config.touch(mode=0o600)
         config.write_text(self._config())
@@ -50,7 +56,15 @@ class EmbeddedNats:
         return self.url
 
     @property
+    def port(self) -> int:
+        """Kept from the first start on."""
+        return self._port
+
+    @property
     def url(self) -> str:
+        """For the user who may do all."""
+        if self._users is not None:
+            return self._users.url_with_password(OPERATOR, self._port)
         return f"nats://{self._user}:{self._password}@127.0.0.1:{self._port}"
 
     def stop(self) -> None:
@@ -59,21 +73,16 @@ class EmbeddedNats:
             self.process = None
 
     def _config(self) -> str:
-        """JSON is valid nats-server configuration, and quotes what must be quoted."""
-        jetstream = {
-            "store_dir": str(self._dir / "jetstream"),
-            "max_memory_store": 67_108_864,
-            "max_file_store": MAX_FILE_STORE,
-        }
-        if self._durable:
-            jetstream["sync_interval"] = "always"
+        known: dict[str, Any] = {"authorization": {"user": self._user, "password": self._password}}
+        if self._users is not None:
+            known = self._users.server_config()
         return json.dumps(
             {
                 "listen": f"127.0.0.1:{self._port}",
                 "server_name": "steelyard",
-                "jetstream": jetstream,
-                "authorization": {"user": self._user, "password": self._password},
-                "max_payload": 1_048_576,
+                "jetstream": jetstream(self._dir / "jetstream", durable=self._durable),
+                **known,
+                "max_payload": MAX_PAYLOAD,
                 "pid_file": str(self._dir / "nats.pid"),
             },
             indent=2,

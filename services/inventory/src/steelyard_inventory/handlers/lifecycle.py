@@ -141,11 +141,11 @@ def endpoints(site: str, lifecycle: Lifecycle, leases: Leases) -> Sequence[Endpo
 def consume(bus: Bus, site: str, engine: Engine, observations: Observations) -> None:
     """Begin to take results and observations, each in batches and in a thread of its own."""
     bus.consume_batches(
-        subjects.RESULTS_STREAM, "engine", [subjects.result(site, "*")],
+        subjects.RESULTS_STREAM, subjects.RESULTS_DURABLE, [subjects.result(site, "*")],
         lambda batch: engine.apply([result for each in batch if (result := _result(each)) is not None]),
     )  # fmt: skip
     bus.consume_batches(
-        subjects.EVENTS_STREAM, "inventory-power", [f"{subjects.event(site, 'power', '*', '*')}"],
+        subjects.EVENTS_STREAM, subjects.observer_durable("power"), [subjects.event(site, "power", "*", "*")],
         lambda batch: observations.take([pair for each in batch if (pair := _observation(each)) is not None]),
     )  # fmt: skip
 
