@@ -8,6 +8,7 @@ import contextlib
 import http.server
 import importlib.util
 import json
+import ssl
 import subprocess
 import threading
 import urllib.request
@@ -58,11 +59,12 @@ class Collector:
 
 
 class Eavesdropper:
-    """Hears every NATS message while it is open: payloads and headers."""
+    """Hears every NATS message while it is open, as the operator may: payloads and headers."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, suite: RunningSuite) -> None:
         self.heard: list[bytes] = []
-        self._url = url
+        self._url = _url(suite, "nats")
+        self._tls = ssl.create_default_context(cafile=suite.data / "bus" / "ca.pem")
         self._open = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._listen()))
@@ -77,7 +79,7 @@ class Eavesdropper:
         self._thread.join(10)
 
     async def _listen(self) -> None:
-        connection = await nats.connect(self._url)
+        connection = await nats.connect(self._url, tls=self._tls)
 
         async def hear(message: Msg) -> None:
             self.heard.append(message.data + json.dumps(dict(message.headers or {})).encode())
@@ -132,7 +134,7 @@ def _metrics(suite: RunningSuite) -> bytes:
 def test_a_bmc_password_is_found_nowhere_but_at_the_bmc(
     suite: RunningSuite, operator: Operator, collector: Collector
 ) -> None:
-    with running_rack(machines=4, password=CANARY) as rack, Eavesdropper(_url(suite, "nats")) as ear:
+    with running_rack(machines=4, password=CANARY) as rack, Eavesdropper(suite) as ear:
         names = operator.enrol(rack.nodes())
         for name in names:
             operator.set_power(name, "power on")

@@ -20,6 +20,7 @@ from ..bus import MemoryBus, NatsBus, connect
 from ..embedded import EmbeddedNats
 from . import keeper
 from .clock import SetClock
+from .guarded import GuardedNats
 
 Migrate = Callable[[str], None]
 
@@ -116,6 +117,21 @@ def nats_bus(own_nats: EmbeddedNats, site: str) -> Iterator[NatsBus]:
     bus = connect(own_nats.url, site, "test", wait_s=10)
     yield bus
     bus.close()
+
+
+@pytest.fixture(scope="module")
+def guarded_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedNats]:
+    """A nats-server where each service is its own user, with the rights it has in production."""
+    server = GuardedNats(tmp_path_factory.mktemp("guarded"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def guarded(guarded_nats: GuardedNats) -> Iterator[GuardedNats]:
+    """The same; whoever joins leaves after the test."""
+    yield guarded_nats
+    guarded_nats.leave()
 
 
 @pytest.fixture
