@@ -95,7 +95,7 @@ def stage(count: int) -> Iterator[tuple[Lifecycle, Database, list[str], dict[str
         stack.callback(engine.stop)
         lifecycle = Lifecycle(database, starter, now, engine.wake)
         handlers.consume(bus, SITE, engine, Observations(database, starter, now, engine.wake))
-        bus.serve("inventory", handlers.endpoints(SITE, lifecycle, Leases(database, "bench", now)))
+        bus.serve("inventory", handlers.endpoints(SITE, lifecycle, Leases(database, "bench", now, site=SITE)))
         uuids = [str(uuid.uuid4()) for _ in range(count)]
         with database.begin() as transaction:
             row = {

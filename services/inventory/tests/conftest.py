@@ -59,7 +59,7 @@ class Stage:
         self.starter = Starter(site=SITE, holder="inventory-1.here", rules=self.rules, services=self.services)
         self.engine = Engine(self.database, self.starter, self.clock)
         self.lifecycle = Lifecycle(self.database, self.starter, self.clock, self.engine.wake)
-        self.leases = Leases(self.database, "inventory-1.here", self.clock)
+        self.leases = Leases(self.database, "inventory-1.here", self.clock, site=SITE)
         self.observations = Observations(self.database, self.starter, self.clock, self.engine.wake)
         self.database.hand_over = self._publish
         self.bus.serve("inventory", handlers.endpoints(SITE, self.lifecycle, self.leases))

@@ -132,7 +132,7 @@ def _serve(database: Database, bus: NatsBus, site: str) -> Engine:
     starter = Starter(site=site, holder="inventory-1", rules=Rules(), services=ServiceMap())
     engine = Engine(database, starter, now).start()
     lifecycle = Lifecycle(database, starter, now, engine.wake)
-    bus.serve("inventory", handlers.endpoints(site, lifecycle, Leases(database, "inventory-1", now)))
+    bus.serve("inventory", handlers.endpoints(site, lifecycle, Leases(database, "inventory-1", now, site=site)))
     handlers.consume(bus, site, engine, Observations(database, starter, now, engine.wake))
     return engine
 

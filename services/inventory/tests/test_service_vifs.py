@@ -168,7 +168,7 @@ def test_children_are_listed_below_their_parent(desk: Desk) -> None:
 def test_what_nobody_has_written_yet_is_empty_or_not_found(desk: Desk) -> None:
     assert desk.ask("node-bios", ident="n1") == {"bios": []}
     assert desk.ask("node-firmware", ident="n1") == {"firmware": []}
-    assert desk.ask("node-history", ident="n1") == {"history": []}
+    assert desk.ask("node-history", ident="n1")["history"] == []
     for verb in ("node-bios-setting", "node-history-entry", "node-inventory"):
         with pytest.raises(NotFound):
             desk.ask(verb, ident="n1", name="x")

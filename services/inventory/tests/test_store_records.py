@@ -31,7 +31,9 @@ def test_the_migrations_make_the_tables_as_they_are_and_may_run_again(database_u
         connect_args={"options": "-c search_path=afresh"},
     )
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        # The months of the timeline are no tables of their own.
+        whole = {"compare_server_default": True, "include_name": lambda name, *_: name != "timeline_rest"}
+        context = MigrationContext.configure(connection, opts=whole)
         difference = compare_metadata(context, metadata)
         indexes = connection.execute(sa.text("SELECT indexdef FROM pg_indexes WHERE schemaname = 'afresh'")).scalars()
         made = {definition.split(" ON ")[0].split()[-1] for definition in indexes}

@@ -20,6 +20,7 @@ from .handlers import nodes as node_handlers
 from .handlers import ports as port_handlers
 from .handlers import recipes as recipe_handlers
 from .handlers import records as record_handlers
+from .handlers import timeline as timeline_handlers
 from .handlers import workers as worker_handlers
 from .service import attached_kinds
 from .service.allocations import Allocations
@@ -37,6 +38,7 @@ from .service.observations import Observations
 from .service.ports import Ports
 from .service.recipes import Recipes
 from .service.starting import Clock, Rules, ServiceMap, Starter
+from .service.timeline import Tidying, Timeline
 from .service.vifs import Vifs
 from .service.workers import Workers
 from .settings import SCHEMA, Settings
@@ -61,7 +63,7 @@ class Inventory:
         self.site = settings.site
         self.engine = Engine(database, starter, clock)
         self.lifecycle = Lifecycle(database, starter, clock, self.engine.wake)
-        self.leases = Leases(database, settings.instance, clock)
+        self.leases = Leases(database, settings.instance, clock, site=settings.site)
         self.observations = Observations(database, starter, clock, self.engine.wake)
         self.workers = Workers(database, clock)
         self.views = NodeViews(database, self.workers, clock)
@@ -75,6 +77,7 @@ class Inventory:
         self.targets = Attached(database, settings.site, clock, attached_kinds.TARGET)
         self.parts = NodeParts(database)
         self.vifs = Vifs(database, settings.site, clock)
+        self.timeline = Timeline(database, clock, days=settings.timeline_days)
         self.conductors = Conductors(self.workers)
         self.templates = Recipes(database, settings.site, clock, DEPLOY_TEMPLATE)
         self.runbooks = Recipes(database, settings.site, clock, RUNBOOK)
@@ -92,6 +95,7 @@ class Inventory:
             record_handlers.endpoints(self.site, "volume-connector", "volume-connectors", self.connectors),
             record_handlers.endpoints(self.site, "volume-target", "volume-targets", self.targets),
             node_part_handlers.endpoints(self.site, self.parts, self.vifs),
+            timeline_handlers.endpoints(self.site, self.timeline),
             recipe_handlers.endpoints(self.site, self.templates, self.runbooks, self.rules),
             allocation_handlers.endpoints(self.site, self.allocations),
             worker_handlers.endpoints(self.site, self.workers, self.conductors),
@@ -103,6 +107,7 @@ class Inventory:
         """Take requests, results and observations."""
         bus.serve(NAME, self.endpoints(), workers=workers)
         lifecycle_handlers.consume(bus, self.site, self.engine, self.observations)
+        timeline_handlers.consume(bus, self.site, self.timeline)
 
 
 def start(settings: Settings) -> Parts:
@@ -116,12 +121,14 @@ def start(settings: Settings) -> Parts:
     inventory = Inventory(settings, database, lambda: datetime.now(UTC))
     inventory.engine.start()
     inventory.matcher.start()
+    tidying = Tidying(inventory.timeline).start()
     # Stopped from the last to the first. What the last requests tell after the relay has gone stays in the outbox, for
     # any replica's sweep.
     parts.add("bus", stop=bus.close)
     parts.add("relay", stop=relay.stop)
     parts.add("engine", stop=inventory.engine.stop)
     parts.add("matcher", stop=inventory.matcher.stop)
+    parts.add("timeline", stop=tidying.stop)
     inventory.begin(bus, settings.workers)
     return parts
 

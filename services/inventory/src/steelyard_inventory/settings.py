@@ -40,3 +40,7 @@ class Settings(DatabaseSettings):
         default=600.0,
         metadata=env("STEELYARD_POWER_SYNC_WINDOW_S", "corrections further apart do not count as a row", parse=seconds),
     )
+    timeline_days: int = field(
+        default=400,
+        metadata=env("STEELYARD_TIMELINE_DAYS", "how long a node's timeline is kept, in days", parse=positive),
+    )

@@ -128,8 +128,8 @@ def endpoints(site: str, lifecycle: Lifecycle, leases: Leases) -> Sequence[Endpo
             handler=lambda request: _take_lease(leases, request),
             schema=TakeLeaseSchema,
         ),
-        verb("release-lease", ReleaseLeaseSchema, lambda body, _who: leases.release(
-            str(body["node"]), body["fence"])),
+        verb("release-lease", ReleaseLeaseSchema, lambda body, who: leases.release(
+            str(body["node"]), body["fence"], who.cause)),
         Endpoint(
             subject=subjects.query(site, "inventory", "node-for-provider"),
             handler=lambda request: {"node": leases.node(request.body["ident"])},

@@ -1,4 +1,4 @@
-"""Entrances for shards and for what hangs on a node: VIFs, children, BIOS, firmware, history, inspection data."""
+"""Entrances for shards and for what hangs on a node: VIFs, children, BIOS, firmware, inspection data."""
 
 from __future__ import annotations
 
@@ -15,10 +15,6 @@ from .requests import ApiFacing, BusSchema, IdentSchema, Table, api
 
 class NamedSchema(IdentSchema):
     name = fields.String(required=True)
-
-
-class HistorySchema(IdentSchema):
-    marker = fields.String(allow_none=True, load_default=None)
 
 
 class VifSchema(BusSchema):
@@ -43,8 +39,6 @@ def endpoints(site: str, parts: NodeParts, vifs: Vifs) -> Sequence[Endpoint]:
     table.query("node-bios", IdentSchema, lambda r: parts.bios(r.body["ident"]))
     table.query("node-bios-setting", NamedSchema, lambda r: parts.bios_setting(r.body["ident"], r.body["name"]))
     table.query("node-firmware", IdentSchema, lambda r: parts.firmware(r.body["ident"]))
-    table.query("node-history", HistorySchema, lambda r: parts.history(r.body["ident"], r.body["marker"]))
-    table.query("node-history-entry", NamedSchema, lambda r: parts.history_entry(r.body["ident"], r.body["name"]))
     table.query("node-inventory", IdentSchema, lambda r: parts.inventory(r.body["ident"]))
     table.query("vifs", IdentSchema, lambda r: vifs.list_all(r.body["ident"]))
     table.command("attach-vif", AttachSchema, lambda r: vifs.attach(r.body["ident"], r.body["vif"], caller(r)))

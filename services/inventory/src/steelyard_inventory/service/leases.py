@@ -5,22 +5,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from steelyard_common.db import Database
 from steelyard_common.errors import InvalidRequest, NotFound
 
 from ..domain.locks import MAX_LEASE_S, Lock, busy
+from ..domain.projection import Change, Fact
 from ..store import locks
+from .outgoing import emit_events
 from .starting import Clock
 
 
 class Leases:
     """``holder`` is shown as reservation when the taker gives no name of its own."""
 
-    def __init__(self, database: Database, holder: str, clock: Clock) -> None:
+    def __init__(self, database: Database, holder: str, clock: Clock, *, site: str) -> None:
         self._database = database
+        self._site = site
         self._holder = holder
         self._clock = clock
 
@@ -49,11 +53,18 @@ class Leases:
             locks.take_lease(transaction.connection, lease)
         return {"fence": lease.fence, "node": node.provider}
 
-    def release(self, node_uuid: str, fence: int) -> None:
+    def release(self, node_uuid: str, fence: int, cause: Mapping[str, Any] | None = None) -> None:
         """A lease that is gone already, or somebody else's by now, is no error: what was wanted is so."""
+        now = self._clock()
         with self._database.begin() as transaction:
-            if locks.lock_nodes(transaction.connection, [node_uuid]):
-                locks.release_lease(transaction.connection, node_uuid, fence)
+            node = locks.lock_nodes(transaction.connection, [node_uuid]).get(node_uuid)
+            if node is None:
+                return
+            locks.release_lease(transaction.connection, node_uuid, fence)
+            held = node.view.lock
+            if held is not None and held.workflow_uuid is None and held.fence == fence:
+                change = Change(events=(_released(held, now),))
+                emit_events(transaction, self._site, node_uuid, change, cause or {}, now)
 
     def node(self, ident: str) -> dict[str, Any]:
         """NodeForProvider, for reading: no lock is taken. Errors: NotFound."""
@@ -62,3 +73,12 @@ class Leases:
         if node is None:
             raise NotFound(f"Node {ident} could not be found.")
         return node.provider
+
+
+def _released(held: Lock, now: datetime) -> Fact:
+    """That a direct call ended: what for and how long. If it went well, only its caller knows."""
+    data = {
+        "purpose": held.purpose, "holder": held.holder, "duration_s": (now - held.since).total_seconds(),
+        "outcome": "ended",
+    }  # fmt: skip
+    return Fact(name="lease-released", data=data)

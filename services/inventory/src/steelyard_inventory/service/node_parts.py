@@ -1,7 +1,6 @@
 """Smaller views of nodes: shards, children, and what other services will write about a node.
 
-BIOS settings and firmware come with the firmware service, inspection data with the inspector, history with the
-timeline. Until they write, a node has none: that is what is answered, for nodes that exist.
+BIOS settings and firmware come with the firmware service, inspection data with the inspector. Until they write, a node has none: that is what is answered, for nodes that exist.
 """
 
 from __future__ import annotations
@@ -51,18 +50,6 @@ class NodeParts:
         """Errors: NotFound."""
         self._node(ident)
         return {"firmware": []}
-
-    def history(self, ident: str, marker: str | None) -> dict[str, Any]:
-        """Errors: NotFound (the node, the marker)."""
-        self._node(ident)
-        if marker is not None:
-            raise NotFound(f"Node history record {marker} could not be found.")
-        return {"history": []}
-
-    def history_entry(self, ident: str, entry: str) -> dict[str, Any]:
-        """Errors: NotFound."""
-        self._node(ident)
-        raise NotFound(f"Node history record {entry} could not be found.")
 
     def inventory(self, ident: str) -> dict[str, Any]:
         """Errors: NotFound."""

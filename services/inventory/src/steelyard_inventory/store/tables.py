@@ -38,6 +38,9 @@ from .record_tables import chassis as chassis
 from .record_tables import portgroups as portgroups
 from .record_tables import volume_connectors as volume_connectors
 from .record_tables import volume_targets as volume_targets
+from .timeline_tables import durations as durations
+from .timeline_tables import plans as plans
+from .timeline_tables import timeline as timeline
 
 _INTERFACE_COLUMNS = [
     Column(f"{interface}_interface", Text, nullable=True)
