@@ -8,8 +8,10 @@ import pytest
 from steelyard_api_gateway.domain import patches
 from steelyard_api_gateway.drivers.over_bus import OverBus
 from steelyard_api_gateway.service import schemas
+from steelyard_api_gateway.service.access import Gate
 from steelyard_api_gateway.service.call import Call
 from steelyard_api_gateway.service.nodes import Nodes
+from steelyard_api_gateway.service.policy import Policy
 from steelyard_api_gateway.service.ports import Ports
 from steelyard_api_gateway.service.root import KEPT, Root
 from steelyard_api_gateway.service.sealing import seal, seal_document, seal_operation
@@ -33,13 +35,18 @@ def inventory(bus: MemoryBus, others: Others) -> OverBus:
 
 
 @pytest.fixture
-def nodes(inventory: OverBus, sealer: Sealer) -> Nodes:
-    return Nodes(inventory, sealer)
+def gate(inventory: OverBus) -> Gate:
+    return Gate(Policy(), inventory)
 
 
 @pytest.fixture
-def ports(inventory: OverBus, sealer: Sealer) -> Ports:
-    return Ports(inventory, sealer)
+def nodes(inventory: OverBus, sealer: Sealer, gate: Gate) -> Nodes:
+    return Nodes(inventory, sealer, gate)
+
+
+@pytest.fixture
+def ports(inventory: OverBus, sealer: Sealer, gate: Gate) -> Ports:
+    return Ports(inventory, sealer, gate)
 
 
 # Sealing
@@ -235,7 +242,7 @@ def test_a_service_that_is_away_is_unavailable(sealer: Sealer) -> None:
     alone = OverBus(MemoryBus(), "local", "inventory", query_timeout_s=1, command_timeout_s=1)
 
     with pytest.raises(Unavailable):
-        Nodes(alone, sealer).show(call(), "n1", {})
+        Nodes(alone, sealer, Gate(Policy(), alone)).show(call(), "n1", {})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from flask import Flask
 from steelyard_common import runner
@@ -33,11 +34,13 @@ from .handlers import (
 from .handlers.front import Front
 from .handlers.routes import Refusal, Route, Services, blueprint
 from .service import records
+from .service.access import Gate
 from .service.allocations import Allocations
 from .service.identity import HttpBasic, NoSignIn, SignIn
 from .service.management import Management
 from .service.node_parts import NodeParts
 from .service.nodes import Nodes
+from .service.policy import Policy
 from .service.ports import Ports
 from .service.recipes import DEPLOY_TEMPLATES, INSPECTION_RULES, RUNBOOKS, Recipes
 from .service.records import Records
@@ -104,22 +107,29 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         query_timeout_s=settings.device_timeout_s,
         command_timeout_s=settings.device_timeout_s,
     )
+    gate = Gate(make_policy(settings), inventory)
     return Services(
-        nodes=Nodes(inventory, sealer),
-        ports=Ports(inventory, sealer),
-        states=States(inventory, sealer),
+        gate=gate,
+        nodes=Nodes(inventory, sealer, gate),
+        ports=Ports(inventory, sealer, gate),
+        states=States(inventory, sealer, gate),
         management=Management(power),
         workers=Workers(inventory),
-        chassis=Records(inventory, sealer, records.CHASSIS),
-        portgroups=Records(inventory, sealer, records.PORTGROUP),
-        connectors=Records(inventory, sealer, records.CONNECTOR),
-        targets=Records(inventory, sealer, records.TARGET),
+        chassis=Records(inventory, sealer, gate, records.CHASSIS),
+        portgroups=Records(inventory, sealer, gate, records.PORTGROUP),
+        connectors=Records(inventory, sealer, gate, records.CONNECTOR),
+        targets=Records(inventory, sealer, gate, records.TARGET),
         node_parts=NodeParts(inventory),
-        deploy_templates=Recipes(inventory, sealer, DEPLOY_TEMPLATES),
-        runbooks=Recipes(inventory, sealer, RUNBOOKS),
-        inspection_rules=Recipes(inventory, sealer, INSPECTION_RULES),
-        allocations=Allocations(inventory),
+        deploy_templates=Recipes(inventory, sealer, gate, DEPLOY_TEMPLATES),
+        runbooks=Recipes(inventory, sealer, gate, RUNBOOKS),
+        inspection_rules=Recipes(inventory, sealer, gate, INSPECTION_RULES),
+        allocations=Allocations(inventory, gate),
     )
+
+
+def make_policy(settings: Settings) -> Policy:
+    path = Path(settings.policy_file) if settings.policy_file else None
+    return Policy(path, service_project=settings.service_project)
 
 
 def make_sign_in(settings: Settings) -> SignIn:
@@ -149,6 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = read(Settings)
         settings.check()
         make_sign_in(settings)
+        make_policy(settings)
         settings.sealer()
     except SteelyardError as error:
         sys.stderr.write(f"steelyard-{NAME}: {error.message}\n")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import ip_address
-from pathlib import Path
 
-from steelyard_common.errors import InvalidRequest
-from steelyard_common.settings import SealSettings, env, one_of, seconds
+from steelyard_common.settings import env, seconds
 
-NO_AUTH, HTTP_BASIC = "none", "http_basic"
+from .settings_sign_in import SignInSettings
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -23,20 +20,20 @@ def _base_url(text: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(SealSettings):
+class Settings(SignInSettings):
     """The gateway's settings; ``check`` judges them together."""
 
-    auth: str = field(
-        default=NO_AUTH,
+    policy_file: str = field(
+        default="",
         metadata=env(
-            "STEELYARD_AUTH",
-            "none (loopback only) or http_basic",
-            parse=one_of(NO_AUTH, HTTP_BASIC),
+            "STEELYARD_POLICY_FILE", "rules that replace those of the policy: YAML, read again when it changes"
         ),
     )
-    htpasswd_file: str = field(
+    service_project: str = field(
         default="",
-        metadata=env("STEELYARD_HTPASSWD_FILE", "users of http_basic: bcrypt htpasswd, read again when it changes"),
+        metadata=env(
+            "STEELYARD_SERVICE_PROJECT", "id of the project whose services see the whole system; empty = none"
+        ),
     )
     public_url: str = field(
         default="",
@@ -61,25 +58,5 @@ class Settings(SealSettings):
     )
 
     def check(self) -> None:
-        """Errors: InvalidRequest when sign-in and address do not go together."""
-        if self.auth == HTTP_BASIC and not self.htpasswd_file:
-            raise InvalidRequest("STEELYARD_AUTH=http_basic needs STEELYARD_HTPASSWD_FILE, a file of bcrypt hashes")
-        if self.auth == NO_AUTH and not is_loopback(self.http_bind):
-            raise InvalidRequest(
-                f"STEELYARD_AUTH=none lets everybody in who reaches {self.http_bind}: bind a loopback address"
-                " (STEELYARD_HTTP_BIND=127.0.0.1:6385), or set STEELYARD_AUTH=http_basic and STEELYARD_HTPASSWD_FILE"
-            )
-
-    def htpasswd_path(self) -> Path:
-        return Path(self.htpasswd_file)
-
-
-def is_loopback(bind: str) -> bool:
-    """Does ``host:port`` listen on this machine only? A name other than localhost counts as no."""
-    host = bind.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+        """Errors: InvalidRequest when what is set does not go together."""
+        self.check_sign_in()

@@ -20,7 +20,7 @@ SITE = "local"
 SEAL_KEY = Sealer.new_key()
 QUERIES = {
     "inventory": [
-        "nodes", "node", "node-states", "validate-node", "traits", "ports", "port", "drivers", "driver",
+        "access", "nodes", "node", "node-states", "validate-node", "traits", "ports", "port", "drivers", "driver",
         "conductors", "conductor", "all-chassis", "chassis", "portgroups", "portgroup", "volume-connectors",
         "volume-connector", "volume-targets", "volume-target", "shards", "vifs", "node-children", "node-bios",
         "node-bios-setting", "node-firmware", "node-history", "node-history-entry", "node-inventory",

@@ -70,7 +70,7 @@ def validate_by_query(asked: Asked) -> Response:
     given = next((listings.single(name, query) for name in ("node", "node_uuid") if name in query), None)
     if given is None:
         raise InvalidRequest("Missing mandatory parameter: node")
-    return document(asked.services.nodes.validate(asked.call, given))
+    return document(asked.services.nodes.validate_named(asked.call, given))
 
 
 def set_maintenance(asked: Asked, ident: str) -> Response:

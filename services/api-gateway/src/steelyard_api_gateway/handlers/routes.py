@@ -17,6 +17,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from ..domain import values
 from ..domain.listings import Query, refuse_unknown
 from ..domain.versions import too_new
+from ..service.access import Gate
 from ..service.allocations import Allocations
 from ..service.call import Call
 from ..service.management import Management
@@ -39,8 +40,9 @@ TOO_DEEP = f"Request body JSON is nested more than {MAX_DEPTH} levels deep."
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What handlers may ask."""
+    """What handlers may ask. ``gate`` stands in front of each."""
 
+    gate: Gate
     nodes: Nodes
     ports: Ports
     states: States
@@ -145,6 +147,7 @@ def _answer(route: Route, services: Services, **parts: str) -> Response:
     if call.minor < route.since:
         raise _too_old(route)
     with span(f"{route.method} {route.path}", headers=_trace(environ), request_id=call.request_id):
+        call, parts = services.gate.admit(call, route.method, route.path, route.policy, parts)
         return route.handler(Asked(call, services, environ), **parts)
 
 

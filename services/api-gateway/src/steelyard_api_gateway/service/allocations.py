@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import orjson
 from steelyard_common.contracts.recipes import ALLOCATION_FIELDS
-from steelyard_common.errors import InvalidRequest
+from steelyard_common.errors import Forbidden, InvalidRequest
 
 from ..domain import identifiers, listings, patches, recipe_listings, traits
 from ..domain.listings import Query
@@ -15,6 +15,7 @@ from ..domain.recipe_listings import ALLOCATIONS
 from ..domain.values import plain
 from ..drivers import Upstream
 from . import schemas
+from .access import Gate
 from .call import Call
 from .nodes import either_spelling, within_version
 from .schemas import ALLOCATION_BODY_FIELDS
@@ -25,8 +26,9 @@ SINCE = {name: field.since for name, field in ALLOCATION_BODY_FIELDS.items()}
 class Allocations:
     """Questions and commands on `/v1/allocations` and `/v1/nodes/{n}/allocation`."""
 
-    def __init__(self, inventory: Upstream) -> None:
+    def __init__(self, inventory: Upstream, gate: Gate) -> None:
         self._inventory = inventory
+        self._gate = gate
 
     def list_all(self, call: Call, query: Query) -> bytes:
         recipe_listings.without_detail(query)
@@ -52,6 +54,9 @@ class Allocations:
         loaded = schemas.load(schemas.ALLOCATION, "allocation", body)
         record = within_version(loaded, SINCE.__getitem__, call.minor)
         _check_name(record.get("name"), call.minor)
+        restricted = "baremetal:allocation:create_restricted"
+        if owner := self._gate.own(call, restricted, record.get("owner"), refuse=Forbidden):
+            record["owner"] = owner
         if "traits" in record:
             record["traits"] = traits.check_list("traits", record["traits"])
         if "candidate_nodes" in record:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -26,12 +27,29 @@ class Caller:
     service: bool = False
 
 
+RAMDISK = Caller(user=None, roles=(), system=False)  # on the routes that need no sign-in
 OPERATOR = Caller(user=None)  # sign-in `none`: whoever reaches the loopback address
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Sight:
+    """What somebody is shown who does not see everything.
+
+    ``visible``: only what this project owns or leases; None: all. ``redacted``: field → "owner", "lessee", or both:
+    whom else than those who see everything it is shown to.
+    """
+
+    project: str
+    visible: str | None
+    redacted: Mapping[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """One request. ``base_url`` has no trailing slash; ``dropped_json``: a `.json` suffix was cut off the path."""
+    """One request. ``base_url`` has no trailing slash; ``dropped_json``: a `.json` suffix was cut off the path.
+
+    ``sight`` None: the caller sees everything. ``target``: what the policy knows of what the path names.
+    """
 
     minor: int
     base_url: str
@@ -39,6 +57,8 @@ class Call:
     caller: Caller = OPERATOR
     global_request_id: str | None = None
     dropped_json: bool = False
+    sight: Sight | None = None
+    target: Mapping[str, Any] | None = None
 
     def api(self) -> dict[str, Any]:
         """What inventory needs to render an answer."""
@@ -53,6 +73,9 @@ class Call:
             "system": self.caller.system,
             "request_id": self.request_id,
         }
+        if self.sight is not None:
+            who["visible"] = None if self.sight.visible is None else {"project": self.sight.visible}
+            who["redacted"] = {"project": self.sight.project, "fields": self.sight.redacted}
         if self.global_request_id:
             who["global_request_id"] = self.global_request_id
         return {CALLER: orjson.dumps(who).decode()}

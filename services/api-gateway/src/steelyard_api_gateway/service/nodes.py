@@ -12,15 +12,18 @@ from steelyard_common.secrets import Sealer
 
 from ..domain import identifiers, listings, patches, traits, values
 from ..domain.listings import NODES, Query
+from ..domain.policy import guards
 from ..domain.versions import too_new
 from ..drivers import Upstream
 from . import schemas
+from .access import Gate
 from .arguments import optional, read_arguments
 from .call import Call
 from .sealing import seal_document, seal_operation
 
 RESET_INTERFACES_SINCE = 45
 CHASSIS_REMOVABLE_SINCE = 25
+OF_ACTIVE = "baremetal:node:update_owner_provisioned"
 TRAITS = {"traits": traits.check_list}
 REASON = {"reason": optional(values.text)}
 
@@ -52,6 +55,15 @@ def within_version(document: dict[str, Any], since: Callable[[str], int], minor:
     return kept
 
 
+def _set_to(operation: patches.Operation) -> Any:
+    """What a patch sets a field to; None when it takes it away. A word for false is false."""
+    if operation.op == "remove":
+        return None
+    if operation.root == "automated_clean" and operation.value is not None:
+        return values.boolean("automated_clean", operation.value)
+    return operation.value
+
+
 def _check_chassis_removal(operations: list[patches.Operation], minor: int) -> None:
     """Errors: NotAcceptable."""
     removed = any(each.path == "/chassis_uuid" and (each.op == "remove" or each.value is None) for each in operations)
@@ -62,12 +74,14 @@ def _check_chassis_removal(operations: list[patches.Operation], minor: int) -> N
 class Nodes:
     """Questions and commands on `/v1/nodes`. Idents come as in the path."""
 
-    def __init__(self, inventory: Upstream, sealer: Sealer) -> None:
+    def __init__(self, inventory: Upstream, sealer: Sealer, gate: Gate) -> None:
         self._inventory = inventory
         self._sealer = sealer
+        self._gate = gate
 
     def list_nodes(self, call: Call, query: Query, *, all_fields: bool) -> bytes:
         body = listings.parse_list(NODES, query, call.minor, all_fields=all_fields)
+        self._gate.check_sort(call, body["sort_key"])
         body["api"] = call.api()
         body["resource_url"] = "nodes/detail" if all_fields else "nodes"
         return self._inventory.query("nodes", body, call.headers())
@@ -75,6 +89,7 @@ class Nodes:
     def list_nodes_of_chassis(self, call: Call, uuid: str, query: Query, *, all_fields: bool) -> bytes:
         chassis = identifiers.uuid("chassis_uuid", uuid)
         body = listings.parse_list(NODES, query, call.minor, all_fields=all_fields)
+        self._gate.check_sort(call, body["sort_key"])
         body["filters"]["chassis_uuid"] = chassis
         body["query"].pop("chassis_uuid", None)
         body["api"] = call.api()
@@ -91,6 +106,8 @@ class Nodes:
         loaded = schemas.load(schemas.NODE, "node", body)
         identifiers.check_node_name(loaded.get("name"), call.minor)
         node = within_version(loaded, lambda name: NODE_FIELDS[name].since, call.minor)
+        if owner := self._gate.own(call, "baremetal:node:create", node.get("owner")):
+            node["owner"] = owner
         node = seal_document(node, self._sealer)
         uuid: str = node.setdefault("uuid", str(uuid4()))
         return uuid, self._inventory.command("create-node", {"api": call.api(), "node": node}, call.headers())
@@ -100,8 +117,11 @@ class Nodes:
         operations = patches.parse(patch, NODE_FIELDS, call.minor, mandatory=("driver",))
         _check_chassis_removal(operations, call.minor)
         reset = self._resets_interfaces(call, operations, query)
+        rules = guards.node_rules((each.root, _set_to(each)) for each in operations)
+        self._gate.require(call, ident, *rules)
+        denied = [] if "/owner" not in {each.path for each in operations} else self._gate.denied(call, ident, OF_ACTIVE)
         sealed = [seal_operation(self._typed(operation, call), self._sealer) for operation in operations]
-        body = {"api": call.api(), "patch": sealed, "reset_interfaces": reset}
+        body = {"api": call.api(), "patch": sealed, "reset_interfaces": reset, "denied": denied}
         return either_spelling(call, ident, lambda each: self._command("update-node", call, each, body))
 
     def delete(self, call: Call, ident: str) -> None:
@@ -110,6 +130,11 @@ class Nodes:
 
     def validate(self, call: Call, ident: str) -> bytes:
         return self._query("validate-node", call, ident, {"api": call.api()})
+
+    def validate_named(self, call: Call, ident: str) -> bytes:
+        """The node stands in the query, so it has not been judged yet."""
+        call, uuid = self._gate.enter(call, guards.NODE, ident, "baremetal:node:validate")
+        return self.validate(call, uuid or ident)
 
     def set_maintenance(self, call: Call, ident: str, body: Any) -> None:
         given = read_arguments(body, REASON)

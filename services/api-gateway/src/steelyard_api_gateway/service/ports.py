@@ -13,6 +13,7 @@ from ..domain.listings import NODE_PORTS, PORTS, Query
 from ..domain.values import plain
 from ..drivers import Upstream
 from . import schemas
+from .access import Gate
 from .call import Call
 from .nodes import either_spelling, within_version
 from .schemas import PORT_BODY_FIELDS
@@ -24,9 +25,10 @@ RESERVED_NAMES = frozenset({"detail"})
 class Ports:
     """Questions and commands on `/v1/ports` and `/v1/nodes/{n}/ports`."""
 
-    def __init__(self, inventory: Upstream, sealer: Sealer) -> None:
+    def __init__(self, inventory: Upstream, sealer: Sealer, gate: Gate) -> None:
         self._inventory = inventory
         self._sealer = sealer
+        self._gate = gate
 
     def list_ports(self, call: Call, query: Query, *, all_fields: bool) -> bytes:
         body = listings.parse_list(PORTS, query, call.minor, all_fields=all_fields)
@@ -65,6 +67,7 @@ class Ports:
             port["node_ident"] = identifiers.from_query("node_ident", port["node_ident"], call.minor)
         links.check_version(port.get("local_link_connection"), call.minor)
         _check_name(port.get("name"))
+        self._gate.require_of_named(call, port.get("node_ident") or port.get("node_uuid"), "baremetal:port:create")
         port = seal_document(port, self._sealer)
         uuid: str = port.setdefault("uuid", str(uuid4()))
         return uuid, self._inventory.command("create-port", {"api": call.api(), "port": port}, call.headers())

@@ -14,8 +14,10 @@ from steelyard_common.secrets import SECRET_NAME, Sealer
 
 from ..domain import identifiers, listings, patches, recipe_listings, traits, values
 from ..domain.listings import Listing, Query
+from ..domain.policy import guards
 from ..drivers import Upstream
 from . import schemas
+from .access import Gate
 from .arguments import read_arguments
 from .call import Call
 from .nodes import either_spelling, within_version
@@ -71,9 +73,10 @@ INSPECTION_RULES = Kind(
 class Recipes:
     """Questions and commands on one of the three resources. Idents come as in the path."""
 
-    def __init__(self, inventory: Upstream, sealer: Sealer, kind: Kind) -> None:
+    def __init__(self, inventory: Upstream, sealer: Sealer, gate: Gate, kind: Kind) -> None:
         self._inventory = inventory
         self._sealer = sealer
+        self._gate = gate
         self.kind = kind
 
     def list_all(self, call: Call, query: Query) -> bytes:
@@ -90,6 +93,9 @@ class Recipes:
         """The new UUID, made here if the caller gave none, and the document."""
         loaded = schemas.load(self.kind.schema, self.kind.listing.resource, body)
         record = within_version(loaded, lambda name: self.kind.fields[name].since, call.minor)
+        self._gate.require_steps(call, record.get("steps"))
+        if "owner" in self.kind.fields:
+            self._own(call, record)
         for name in self.kind.hidden & record.keys():
             record[name] = seal(record[name], self._sealer)
         uuid: str = record.setdefault("uuid", str(uuid4()))
@@ -98,8 +104,22 @@ class Recipes:
 
     def update(self, call: Call, ident: str, patch: Any) -> bytes:
         operations = patches.parse(patch, self.kind.fields, call.minor, mandatory=self.kind.mandatory)
+        if "owner" in self.kind.fields:
+            self._gate.require(
+                call, ident, *guards.runbook_rules(each.root for each in operations), kind=guards.RUNBOOK
+            )
+        for operation in operations:
+            if operation.root == "steps":
+                self._gate.require_steps(call, _steps(operation))
         body = {"api": call.api(), "patch": [self._sealed(self._typed(each)) for each in operations]}
         return self._tell(f"update-{self.kind.verb}", call, ident, body)
+
+    def _own(self, call: Call, record: dict[str, Any]) -> None:
+        """A project's runbook is its own, and not public. Errors: InvalidRequest."""
+        if record.get("public") and not self._gate.policy.decide(call.caller, "baremetal:runbook:update:public"):
+            raise InvalidRequest("a runbook of your project cannot be public")
+        if owner := self._gate.own(call, "baremetal:runbook:update:owner", record.get("owner")):
+            record["owner"] = owner
 
     def delete(self, call: Call, ident: str) -> None:
         self._tell(f"delete-{self.kind.verb}", call, ident, {"api": call.api()})
@@ -155,3 +175,10 @@ class Recipes:
             is_secret = any(SECRET_NAME.search(name) for name in operation.segments[1:])
             body["value"] = seal(operation.value, self._sealer, under_secret=is_secret)
         return body
+
+
+def _steps(operation: patches.Operation) -> list[Any]:
+    """The steps that a patch brings: all, one, or none."""
+    if operation.op == "remove":
+        return []
+    return operation.value if isinstance(operation.value, list) else [operation.value]

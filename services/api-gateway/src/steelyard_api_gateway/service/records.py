@@ -27,6 +27,7 @@ from ..domain.listings import Listing, Query
 from ..domain.values import plain
 from ..drivers import Upstream
 from . import schemas
+from .access import Gate
 from .call import Call
 from .nodes import either_spelling, within_version
 from .sealing import seal_document, seal_operation
@@ -55,6 +56,7 @@ class Shape:
     mandatory: Collection[str] = ()
     sealed: dict[str, frozenset[str]] = field(default_factory=dict)
     has_names: bool = False
+    needs_of_node: str = ""  # the rule about the node that a new one is put to
     check_name: Callable[[Any, int], None] = _no_name
     check_filters: Callable[[Iterable[str]], None] = lambda _: None
 
@@ -78,6 +80,7 @@ PORTGROUP = Shape(
     schema=schemas.PORTGROUP,
     mandatory=("mode",),
     has_names=True,
+    needs_of_node="baremetal:portgroup:create",
     check_name=_group_name,
     check_filters=record_listings.check_portgroup_filters,
 )
@@ -89,6 +92,7 @@ CONNECTOR = Shape(
     fields=CONNECTOR_FIELDS,
     schema=schemas.CONNECTOR,
     mandatory=("type", "connector_id"),
+    needs_of_node="baremetal:volume:create",
 )
 TARGET = Shape(
     one="volume-target",
@@ -99,15 +103,17 @@ TARGET = Shape(
     schema=schemas.TARGET,
     mandatory=("volume_type", "boot_index", "volume_id"),
     sealed={name: frozenset() for name in TARGET_SEALED},
+    needs_of_node="baremetal:volume:create",
 )
 
 
 class Records:
     """Questions and commands on one kind of record. Idents come as in the path."""
 
-    def __init__(self, inventory: Upstream, sealer: Sealer, shape: Shape) -> None:
+    def __init__(self, inventory: Upstream, sealer: Sealer, gate: Gate, shape: Shape) -> None:
         self._inventory = inventory
         self._sealer = sealer
+        self._gate = gate
         self._shape = shape
         self._below_node = record_listings.without_filters(shape.listing)
 
@@ -142,6 +148,8 @@ class Records:
         loaded = schemas.load(self._shape.schema, self._shape.one, body)
         record = within_version(loaded, lambda name: self._shape.fields[name].since, call.minor)
         self._shape.check_name(record.get("name"), call.minor)
+        if self._shape.needs_of_node:
+            self._gate.require_of_named(call, record.get("node_uuid"), self._shape.needs_of_node)
         record = seal_document(record, self._sealer, self._shape.sealed)
         uuid: str = record.setdefault("uuid", str(uuid4()))
         sent = {"api": call.api(), "record": record}

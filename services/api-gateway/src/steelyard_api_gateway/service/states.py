@@ -9,10 +9,13 @@ from steelyard_common.secrets import Sealer
 
 from ..domain import identifiers, values, verbs
 from ..drivers import Upstream
+from .access import Gate
 from .arguments import as_is, optional, read_arguments
 from .call import Call
 from .sealing import seal
 
+OWN_STEPS = frozenset({"clean_steps", "service_steps"})  # that have a rule of their own
+STEPS = OWN_STEPS | {"deploy_steps"}
 BOOT_MODES = ("bios", "uefi")
 _POWER = {"target": optional(values.text), "timeout": optional(values.whole_number)}
 _PROVISION = {"target": optional(values.text)} | dict.fromkeys(verbs.PARAMETERS, as_is)
@@ -23,9 +26,10 @@ _SECURE_BOOT = {"target": optional(values.boolean)}
 class States:
     """Questions and commands on `/v1/nodes/{n}/states`."""
 
-    def __init__(self, inventory: Upstream, sealer: Sealer) -> None:
+    def __init__(self, inventory: Upstream, sealer: Sealer, gate: Gate) -> None:
         self._inventory = inventory
         self._sealer = sealer
+        self._gate = gate
 
     def show(self, call: Call, ident: str) -> bytes:
         body = {"api": call.api(), "ident": identifiers.from_path("node", ident, call.minor)}
@@ -41,9 +45,19 @@ class States:
         # Clients send what they do not mean as null or empty.
         parameters = {name: value for name, value in given.items() if name != "target" and value not in (None, "", [])}
         verbs.check_provision(str(given["target"]), parameters, call.minor)
+        self._check_steps(call, ident, parameters)
         if "disable_ramdisk" in parameters:
             parameters["disable_ramdisk"] = values.boolean("disable_ramdisk", parameters["disable_ramdisk"])
         self._change("set-provision", call, ident, target=given["target"], **seal(parameters, self._sealer))
+
+    def _check_steps(self, call: Call, ident: str, parameters: dict[str, Any]) -> None:
+        """Errors: Forbidden, InvalidRequest (a runbook that is hidden)."""
+        for name in STEPS & parameters.keys():
+            if name in OWN_STEPS:
+                self._gate.require(call, ident, f"baremetal:node:set_provision_state:{name}")
+            self._gate.require_steps(call, parameters[name], ident)
+        if "runbook" in parameters:
+            parameters["runbook"] = self._gate.usable_runbook(call, parameters["runbook"])
 
     def set_boot_mode(self, call: Call, ident: str, body: Any) -> None:
         target = read_arguments(body, _BOOT_MODE, required="target")["target"]
