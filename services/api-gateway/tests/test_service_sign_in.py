@@ -13,7 +13,8 @@ import pytest
 from steelyard_api_gateway.service import identity
 from steelyard_api_gateway.service.call import OPERATOR, Caller
 from steelyard_api_gateway.service.identity import Credentials, HttpBasic, NoSignIn, read_htpasswd
-from steelyard_api_gateway.settings import Settings, is_loopback
+from steelyard_api_gateway.settings import Settings
+from steelyard_api_gateway.settings_sign_in import is_loopback
 from steelyard_common.errors import InvalidRequest, Unauthenticated, Unavailable
 from steelyard_common.settings import read
 from steelyard_common.testing import eventually

@@ -15,6 +15,7 @@ from steelyard_common.http import Wsgi
 from steelyard_common.settings import read
 from werkzeug.exceptions import HTTPException
 
+from . import sign_in
 from .drivers.over_bus import OverBus
 from .handlers import (
     allocations,
@@ -46,7 +47,8 @@ from .service.recipes import DEPLOY_TEMPLATES, INSPECTION_RULES, RUNBOOKS, Recip
 from .service.records import Records
 from .service.states import States
 from .service.workers import Workers
-from .settings import HTTP_BASIC, Settings
+from .settings import Settings
+from .settings_sign_in import HTTP_BASIC, KEYSTONE, OIDC
 
 NAME = "api-gateway"
 # Blueprint → its routes and refusals: the API's table of contents.
@@ -133,7 +135,11 @@ def make_policy(settings: Settings) -> Policy:
 
 
 def make_sign_in(settings: Settings) -> SignIn:
-    return HttpBasic(settings.htpasswd_path()) if settings.auth == HTTP_BASIC else NoSignIn()
+    if settings.auth == HTTP_BASIC:
+        return HttpBasic(settings.htpasswd_path())
+    if settings.auth == KEYSTONE:
+        return sign_in.keystone(settings)
+    return sign_in.oidc(settings) if settings.auth == OIDC else NoSignIn()
 
 
 def start(settings: Settings) -> Running:
