@@ -1,0 +1,62 @@
+"""What the gateway reads from its environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from steelyard_common.settings import env, seconds
+
+from .settings_sign_in import SignInSettings
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (origin.strip().rstrip("/") for origin in text.split(","))))
+
+
+def _base_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("an http or https URL is expected")
+    return text.rstrip("/").removesuffix("/v1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(SignInSettings):
+    """The gateway's settings; ``check`` judges them together."""
+
+    policy_file: str = field(
+        default="",
+        metadata=env(
+            "STEELYARD_POLICY_FILE", "rules that replace those of the policy: YAML, read again when it changes"
+        ),
+    )
+    service_project: str = field(
+        default="",
+        metadata=env(
+            "STEELYARD_SERVICE_PROJECT", "id of the project whose services see the whole system; empty = none"
+        ),
+    )
+    public_url: str = field(
+        default="",
+        metadata=env("STEELYARD_PUBLIC_URL", "base of links in answers; empty = the Host header", parse=_base_url),
+    )
+    cors_origins: tuple[str, ...] = field(
+        default=(),
+        metadata=env("STEELYARD_CORS_ORIGINS", "web origins that browsers may call from, with commas", parse=_origins),
+    )
+    query_timeout_s: float = field(
+        default=10.0,
+        metadata=env("STEELYARD_QUERY_TIMEOUT_S", "seconds that a read may take", parse=seconds),
+    )
+    # Inventory answers in milliseconds. A longer wait only hides from the client that it has died with the request.
+    command_timeout_s: float = field(
+        default=10.0,
+        metadata=env("STEELYARD_COMMAND_TIMEOUT_S", "seconds that a change may take to be accepted", parse=seconds),
+    )
+    device_timeout_s: float = field(
+        default=60.0,
+        metadata=env("STEELYARD_DEVICE_TIMEOUT_S", "seconds that a direct call to a BMC may take", parse=seconds),
+    )
+
+    def check(self) -> None:
+        """Errors: InvalidRequest when what is set does not go together."""
+        self.check_sign_in()
