@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -14,29 +13,14 @@ from steelyard_local.testing import RunningSuite
 from steelyard_rack.testing import RunningRack
 
 from .operator import Operator
+from .processes import VICTIMS, processes_of
 
 CHANGES_A_NODE = 10
 BACK_WITHIN_S = 30.0
-VICTIMS: dict[str, Callable[[str], bool]] = {
-    "inventory": lambda command: "steelyard_inventory" in command,
-    "power": lambda command: "steelyard_power" in command,
-    "gateway": lambda command: "steelyard_api_gateway" in command,
-    "nats-server": lambda command: "nats-server" in command,
-    "PostgreSQL": lambda command: "postgres" in command and "-D" in command,
-}
 
 
-def _processes(supervisor: int, is_victim: Callable[[str], bool]) -> list[psutil.Process]:
-    found = []
-    for process in psutil.Process(supervisor).children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if is_victim(" ".join(process.cmdline())):
-                found.append(process)
-    return found
-
-
-def _kill(supervisor: int, is_victim: Callable[[str], bool]) -> None:
-    victims = _processes(supervisor, is_victim)
+def _kill(supervisor: int, victim: str) -> None:
+    victims = processes_of(supervisor, victim)
     assert victims, "there is no such process to kill"
     for process in victims:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -75,10 +59,10 @@ def test_power_changes_survive_kill_9_of_every_process_in_turn(
     def kill_in_turn() -> dict[str, float]:
         back: dict[str, float] = {}
         while not finished.is_set():
-            for victim, is_victim in VICTIMS.items():
+            for victim in VICTIMS:
                 if finished.wait(1.0):
                     break
-                _kill(suite.pid, is_victim)
+                _kill(suite.pid, victim)
                 back[victim] = max(back.get(victim, 0.0), _in_stride(operator, witness, after=victim))
         return back
 
