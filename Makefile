@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := libs/common services/inventory services/power services/api-gateway deploy/rack deploy/local
+PACKAGES := libs/common services/inventory services/power services/boot services/inspector services/firmware \
+  services/console services/api-gateway deploy/rack deploy/local
 STAMP := $(VENV)/.installed
 TEST_JOBS ?= 2
 

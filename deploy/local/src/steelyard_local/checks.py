@@ -9,8 +9,12 @@ import socket
 from collections.abc import Mapping
 
 from steelyard_api_gateway.settings import Settings as GatewaySettings
+from steelyard_boot.settings import Settings as BootSettings
 from steelyard_common.errors import InvalidRequest, Unavailable
 from steelyard_common.settings import CommonSettings, faults
+from steelyard_console.settings import Settings as ConsoleSettings
+from steelyard_firmware.settings import Settings as FirmwareSettings
+from steelyard_inspector.settings import Settings as InspectorSettings
 from steelyard_inventory.settings import Settings as InventorySettings
 from steelyard_power.settings import Settings as PowerSettings
 
@@ -19,6 +23,10 @@ from .layout import Layout
 SETTINGS: Mapping[str, type[CommonSettings]] = {
     "inventory": InventorySettings,
     "power": PowerSettings,
+    "boot": BootSettings,
+    "inspector": InspectorSettings,
+    "firmware": FirmwareSettings,
+    "console": ConsoleSettings,
     "api-gateway": GatewaySettings,
 }
 ENOUGH_MB = 300  # an empty database, its journal and the streams take some 150

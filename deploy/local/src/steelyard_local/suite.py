@@ -22,8 +22,9 @@ from .children import Child, Report
 from .credentials import Credentials, keep
 from .layout import Layout, read_json
 
-SERVICES = ("inventory", "power", "api-gateway")
+SERVICES = ("inventory", "power", "boot", "inspector", "firmware", "console", "api-gateway")
 WITH_DATABASE = ("inventory", "power")
+WITH_SECRETS = ("power", "api-gateway")  # the gateway seals them, power opens them
 MIGRATE_S = 120
 
 
@@ -123,10 +124,12 @@ class Suite:
             **self.bus.settings(name),
             "STEELYARD_HTTP_BIND": bind,
             "STEELYARD_PORT_FILE": str(self.layout.port_file(name)),
-            "STEELYARD_INSTANCE": os.environ.get("STEELYARD_INSTANCE") or f"{name}-1.{_host_name()}",
+            "STEELYARD_INSTANCE": f"{name}-1.{os.environ.get('STEELYARD_INSTANCE') or _host_name()}",
         }
-        if is_gateway:
-            settings |= {"STEELYARD_DATABASE_URL": ""}  # it has none, and shall not know ours
+        if name not in WITH_DATABASE:
+            settings["STEELYARD_DATABASE_URL"] = ""  # what a service does not need it shall not know
+        if name not in WITH_SECRETS:
+            settings |= {"STEELYARD_SEAL_KEYS_FILE": "", "STEELYARD_SEAL_KEYS": ""}
         module = f"steelyard_{name.replace('-', '_')}"
         return children.program(self.layout, name, [module], settings, lambda: self._service_url(name))
 

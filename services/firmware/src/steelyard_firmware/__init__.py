@@ -1,0 +1,1 @@
+"""Configures BIOS and RAID of the nodes and updates their firmware."""

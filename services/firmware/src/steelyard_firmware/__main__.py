@@ -1,0 +1,7 @@
+"""``python -m steelyard_firmware`` serves."""
+
+import sys
+
+from .main import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""Inspects the nodes: what hardware each one has."""
