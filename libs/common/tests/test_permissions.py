@@ -125,6 +125,7 @@ def _echo(subject: str) -> Endpoint:
         ("integration", "$JS.API.CONSUMER.DELETE.EVENTS.inventory-power"),
         ("integration", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.inventory-power"),
         ("integration", "$JS.ACK.EVENTS.inventory-power.1.1.1.1.1"),
+        ("integration", f"$JS.API.CONSUMER.CREATE.EVENTS.timeline.{SITE}.*.evt.>"),
         (ACME, f"$JS.API.CONSUMER.CREATE.STEPS.step-power.{SITE}.step.power.*"),
         (ACME, f"{SITE}.inventory.cmd.take-lease"),
         (ACME, f"{SITE}.inventory.qry.node-for-provider"),

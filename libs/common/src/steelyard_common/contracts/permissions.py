@@ -45,8 +45,12 @@ class Row:
     withheld: Mapping[str, Sequence[str]] = field(default_factory=dict)
     serves: bool = False  # answers qry and cmd in its own name, and tells events in it
     runs_steps_of: Sequence[str] = ()  # interfaces
-    rules_workflows: bool = False  # makes the streams, dispatches steps, takes results
+    rules_workflows: bool = (
+        False  # makes the streams, dispatches steps, takes results, keeps the timeline of all events
+    )
     observes: Sequence[str] = ()  # services whose events it takes with a durable consumer
+    records: bool = False  # takes all events with the timeline's durable consumer
+    tells: bool = False  # tells events in its own name without answering anything
     reads_events: bool = False  # all events, by consumers of its own
     may_all: bool = False
 
@@ -68,9 +72,10 @@ ROWS: Mapping[str, Row] = {
     GATEWAY: Row(
         asks={service: ALL_VERBS for service in SERVICES if service != GATEWAY},
         withheld={INVENTORY: (ANNOUNCE, *LEASES)},
+        tells=True,
         reads_events=True,
     ),
-    INVENTORY: Row(serves=True, rules_workflows=True, observes=tuple(PROVIDERS)),
+    INVENTORY: Row(serves=True, rules_workflows=True, observes=tuple(PROVIDERS), records=True),
     "power": _provider("power", "qry.power-targets"),
     "boot": _provider("boot"),
     "inspector": _provider("inspector"),
@@ -119,6 +124,8 @@ def rights(site: str, user: str, table: Mapping[str, Row] = ROWS) -> Rights:
     if row.serves:
         publish += [f"{site}.{user}.evt.>", *_answers(user, table)]
         subscribe += [f"{site}.{user}.qry.*", f"{site}.{user}.cmd.*", *_discovery(user)]
+    if row.tells:
+        publish.append(f"{site}.{user}.evt.>")
     if row.rules_workflows:
         publish += [f"{site}.step.*.*", *_streams()]
     if row.runs_steps_of:
@@ -156,6 +163,9 @@ def _consumers(site: str, row: Row) -> list[tuple[str, str, str]]:
     ]
     if row.rules_workflows:
         found.append((RESULTS_STREAM, subjects.RESULTS_DURABLE, subjects.result(site, "*")))
+        found.append((EVENTS_STREAM, subjects.TIMELINE_DURABLE, *subjects.stream_subjects(site, EVENTS_STREAM)))
+    if row.records:
+        found.append((EVENTS_STREAM, subjects.TIMELINE_DURABLE, subjects.all_events(site)))
     return found + [
         (EVENTS_STREAM, subjects.observer_durable(service), subjects.event(site, service, "*", "*"))
         for service in row.observes

@@ -34,6 +34,11 @@ def event(site: str, service: str, fact: str, subject_id: str) -> str:
     return f"{site}.{service}.evt.{fact}.{subject_id}"
 
 
+def all_events(site: str) -> str:
+    """What every service of a site tells."""
+    return f"{site}.*.evt.>"
+
+
 def step(site: str, interface: str, node_uuid: str) -> str:
     return f"{site}.step.{interface}.{node_uuid}"
 
@@ -48,7 +53,8 @@ def dead_letter(site: str, durable: str, stream_sequence: int) -> str:
 
 
 # Names of durable consumers. They stand here because a permission names them, too (``permissions.py``).
-RESULTS_DURABLE = "engine"
+RESULTS_DURABLE, TIMELINE_DURABLE = "engine", "timeline"
+TIMELINE_DURABLE = "timeline"
 
 
 def step_durable(interface: str) -> str:

@@ -19,7 +19,6 @@ from .requests import MAX_LIMIT, IdentSchema, Table, api
 
 log = get_logger(__name__)
 MALFORMED = Counter("steelyard_timeline_malformed_events", "Events that made no row because they make no sense")
-DURABLE = "timeline"
 
 
 class _Moment(fields.AwareDateTime):
@@ -64,7 +63,7 @@ def endpoints(site: str, timeline: Timeline) -> Sequence[Endpoint]:
 def consume(bus: Bus, site: str, timeline: Timeline) -> None:
     """Begin to take events, in batches and in a thread of its own."""
     bus.consume_batches(
-        subjects.EVENTS_STREAM, DURABLE, subjects.stream_subjects(site, subjects.EVENTS_STREAM),
+        subjects.EVENTS_STREAM, subjects.TIMELINE_DURABLE, [subjects.all_events(site)],
         lambda batch: timeline.take([entry for each in batch for entry in entries(each)]), linger_ms=50,
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Smaller views of nodes: shards, children, and what other services will write about a node.
 
-BIOS settings and firmware come with the firmware service, inspection data with the inspector. Until they write, a node has none: that is what is answered, for nodes that exist.
+BIOS settings and firmware come with the firmware service, inspection data with the inspector. Until they write, a node
+has none: that is what is answered, for nodes that exist.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class NodeParts:
         """Errors: NotFound."""
         with self._database.read() as connection:
             uuid = nodes.get(connection, ident)["uuid"]
-            found = nodes.children(connection, uuid)
+            found = nodes.children(connection, uuid, api.sight.visible)
         href = f"{api.base_url}/v1/nodes?parent_node={uuid}"
         return {"children": found, "links": {"href": href, "rel": "children"}}
 
