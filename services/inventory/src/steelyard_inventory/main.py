@@ -13,6 +13,7 @@ from steelyard_common.runner import main as run
 
 from .domain.projection import SyncRules
 from .domain.recipe_rules import DEPLOY_TEMPLATE, INSPECTION_RULE, RUNBOOK
+from .handlers import access as access_handlers
 from .handlers import allocations as allocation_handlers
 from .handlers import lifecycle as lifecycle_handlers
 from .handlers import node_parts as node_part_handlers
@@ -23,6 +24,7 @@ from .handlers import records as record_handlers
 from .handlers import timeline as timeline_handlers
 from .handlers import workers as worker_handlers
 from .service import attached_kinds
+from .service.access import Access
 from .service.allocations import Allocations
 from .service.attached import Attached
 from .service.chassis import Chassis
@@ -71,6 +73,7 @@ class Inventory:
             database, settings.site, clock, self.workers, resource_class=settings.default_resource_class or None
         )
         self.ports = Ports(database, settings.site, clock)
+        self.access = Access(database)
         self.chassis = Chassis(database, settings.site, clock)
         self.portgroups = Attached(database, settings.site, clock, attached_kinds.PORTGROUP)
         self.connectors = Attached(database, settings.site, clock, attached_kinds.CONNECTOR)
@@ -88,6 +91,7 @@ class Inventory:
     def endpoints(self) -> list[Endpoint]:
         """The service's table of contents."""
         parts: list[Sequence[Endpoint]] = [
+            access_handlers.endpoints(self.site, self.access),
             node_handlers.endpoints(self.site, self.records, self.views),
             port_handlers.endpoints(self.site, self.ports),
             record_handlers.endpoints(self.site, "chassis", "all-chassis", self.chassis),

@@ -19,6 +19,7 @@ class CreateSchema(ApiFacing):
 
 class UpdateNodeSchema(UpdateSchema):
     reset_interfaces = fields.Boolean(load_default=False)
+    denied = fields.List(fields.String(), load_default=list)
 
 
 class MaintenanceSchema(IdentSchema):
@@ -52,7 +53,8 @@ def endpoints(site: str, records: NodeRecords, views: NodeViews) -> Sequence[End
     table.command(
         "update-node", UpdateNodeSchema,
         lambda r: records.update(
-            r.body["ident"], r.body["patch"], reset_interfaces=r.body["reset_interfaces"], api=api(r), caller=caller(r)
+            r.body["ident"], r.body["patch"], reset_interfaces=r.body["reset_interfaces"], api=api(r), caller=caller(r),
+            denied=r.body["denied"],
         ),
     )  # fmt: skip
     table.command("delete-node", IdentSchema, lambda r: records.delete(r.body["ident"], caller(r)))

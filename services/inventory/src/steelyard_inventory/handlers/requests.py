@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import orjson
 from marshmallow import EXCLUDE, Schema, fields, validate
-from steelyard_common.bus import Endpoint, Request
+from steelyard_common.bus import CALLER, Endpoint, Request
 from steelyard_common.bus.types import Reply
 from steelyard_common.contracts import subjects
 from steelyard_common.contracts.api import MAX_MINOR, MIN_MINOR
 
-from ..service.context import Api, Asked
+from ..service.context import EVERYTHING, Api, Asked, Sight
 from ..store.pages import Page
 
 MAX_LIMIT = 1000
@@ -60,7 +61,22 @@ class UpdateSchema(IdentSchema):
 
 def api(request: Request) -> Api:
     given = request.body["api"]
-    return Api(minor=given["minor"], base_url=given["base_url"])
+    return Api(minor=given["minor"], base_url=given["base_url"], sight=_sight(request.headers.get(CALLER) or ""))
+
+
+def _sight(caller: str) -> Sight:
+    """Whoever sees everything has no word of it in the header."""
+    if '"redacted"' not in caller:
+        return EVERYTHING
+    told = orjson.loads(caller)
+    if "redacted" not in told:  # the word stood in a name
+        return EVERYTHING
+    visible, redacted = told["visible"], told["redacted"]
+    return Sight(
+        visible=None if visible is None else visible["project"],
+        project=redacted["project"],
+        redacted=tuple(sorted((name, tuple(whom)) for name, whom in redacted["fields"].items())),
+    )
 
 
 def asked(request: Request) -> Asked:

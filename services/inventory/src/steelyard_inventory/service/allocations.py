@@ -20,9 +20,9 @@ from ..domain import patches
 from ..domain.projection import Change
 from ..store import allocations, nodes, pages, render
 from .allocation_facts import node_fact, tell
-from .context import Api, Asked
+from .context import Api, Asked, Sight
 from .lifecycle import Caller
-from .nodes import require_free
+from .nodes import require_free, seen_node
 from .outgoing import emit_events
 from .workers import Clock
 
@@ -42,10 +42,10 @@ class Allocations:
     def list_all(self, asked: Asked, api: Api) -> bytes:
         """Errors: NotFound (the marker), InvalidRequest (the node)."""
         plan = allocations.plan(api.minor, asked.columns(ALLOCATION_DEFAULT_FIELDS))
-        filters = {name: value for name, value in asked.filters.items() if name != "node"}
+        filters = api.sight.narrowed({name: value for name, value in asked.filters.items() if name != "node"})
         with self._database.read() as connection:
             if "node" in asked.filters:
-                filters["node_uuid"] = _named(connection, asked.filters["node"])["uuid"]
+                filters["node_uuid"] = _named(connection, asked.filters["node"], api.sight)["uuid"]
             rows = pages.rows(allocations.LISTING, connection, plan, asked.page, filters)
         items = render.documents(plan, rows, api.base_url)
         return asked.answer(api, "allocations", items, rows[-1][plan.uuid_at] if rows else None)
@@ -69,14 +69,14 @@ class Allocations:
         now = self._clock()
         with self._database.begin() as transaction:
             connection = transaction.connection
-            record["candidate_nodes"] = _candidates(connection, record["candidate_nodes"])
+            record["candidate_nodes"] = _candidates(connection, record["candidate_nodes"], api.sight)
             record["cause"] = dict(caller.cause)
             if node_ident is None:
                 record |= {"uuid": record["uuid"] or str(uuid4()), "state": rules.ALLOCATING, "due_at": now}
                 allocations.insert(connection, record)
                 tell(transaction, self._site, "created", record, record["cause"], now)
             else:
-                self._backfill(transaction, record, node_ident, now)
+                self._backfill(transaction, record, node_ident, api.sight, now)
             answer = _document(connection, record["uuid"], None, api)
         if node_ident is None:
             self._wake(now)
@@ -129,10 +129,12 @@ class Allocations:
             tell(transaction, self._site, "deleted", row, caller.cause, now)
         return True
 
-    def _backfill(self, transaction: Transaction, record: dict[str, Any], ident: Any, now: datetime) -> None:
+    def _backfill(
+        self, transaction: Transaction, record: dict[str, Any], ident: Any, sight: Sight, now: datetime
+    ) -> None:
         """Record that a node in use belongs to this allocation; the UUID is its instance's unless the caller chose."""
         connection = transaction.connection
-        node = _named(connection, ident, taken=True)
+        node = _named(connection, ident, sight, taken=True)
         record["uuid"] = record["uuid"] or node["instance_uuid"] or str(uuid4())
         record["resource_class"] = record["resource_class"] or node["resource_class"]
         require_free(connection, node, now)
@@ -163,14 +165,15 @@ def _of_node(node: Record) -> str:
     return uuid
 
 
-def _candidates(connection: Connection, idents: Sequence[str]) -> list[str]:
+def _candidates(connection: Connection, idents: Sequence[str], sight: Sight) -> list[str]:
     """UUIDs, each once. Errors: InvalidRequest."""
-    return list(dict.fromkeys(str(_named(connection, ident)["uuid"]) for ident in idents))
+    return list(dict.fromkeys(str(_named(connection, ident, sight)["uuid"]) for ident in idents))
 
 
-def _named(connection: Connection, ident: Any, *, taken: bool = False) -> dict[str, Any]:
+def _named(connection: Connection, ident: Any, sight: Sight, *, taken: bool = False) -> dict[str, Any]:
     """A node that a body or a query names: when it is not there the request is wrong. Errors: InvalidRequest."""
     try:
-        return nodes.take(connection, str(ident)) if taken else nodes.get(connection, str(ident))
+        node = seen_node(connection, str(ident), sight)
+        return nodes.take(connection, node["uuid"]) if taken else node
     except NotFound as error:
         raise InvalidRequest(error.message) from error

@@ -22,13 +22,14 @@ from ..domain.projection import Change, Fact
 from ..domain.record_rules import Form
 from ..store import nodes, pages, render
 from ..store.records import Rows
-from .context import Api, Asked
+from .context import Api, Asked, Sight
 from .lifecycle import Caller
-from .nodes import require_free
+from .nodes import require_free, seen_node
 from .outgoing import emit_events
 from .workers import Clock
 
 Record = Mapping[str, Any]
+TARGET_PROPERTIES = "target_properties"
 NODE_FILTERS = ("node_ident", "node", "node_uuid")
 
 
@@ -72,11 +73,11 @@ class Attached:
     def list_all(self, asked: Asked, api: Api) -> bytes:
         """Errors: NotFound (the marker, the node), InvalidRequest."""
         kind = self._kind
-        plan = kind.rows.plan(api.minor, asked.columns(kind.default_fields))
-        filters = {name: value for name, value in asked.filters.items() if name not in NODE_FILTERS}
+        plan = self._plan(api, asked.columns(kind.default_fields))
+        filters = api.sight.narrowed({name: value for name, value in asked.filters.items() if name not in NODE_FILTERS})
         with self._database.read() as connection:
             idents = [asked.filters[name] for name in NODE_FILTERS if asked.filters.get(name)]
-            uuids = {nodes.get(connection, ident)["uuid"] for ident in idents}
+            uuids = {seen_node(connection, ident, api.sight)["uuid"] for ident in idents}
             if len(uuids) > 1:
                 return asked.answer(api, kind.plural, [], None)
             if uuids:
@@ -117,7 +118,7 @@ class Attached:
             connection = transaction.connection
             record = self._kind.rows.get(connection, ident)
             place = self._patched(record, operations).get("node_uuid")
-            held = _hold_nodes(connection, record["node_uuid"], place)
+            held = _hold_nodes(connection, record["node_uuid"], place, api.sight)
             for node in held:
                 require_free(connection, node, now)
             record = self._kind.rows.get(connection, record["uuid"])  # as it is now that its node is held
@@ -177,8 +178,13 @@ class Attached:
         fact = Fact(name=f"{self._kind.name}-{what}", data=data)
         emit_events(transaction, self._site, record["node_uuid"], Change(events=(fact,)), caller.cause, now)
 
+    def _plan(self, api: Api, fields: tuple[str, ...] | None) -> render.Plan:
+        rows = self._kind.rows
+        is_blanked = self._kind.name == "volume-target" and (TARGET_PROPERTIES, ()) in api.sight.redacted
+        return rows.without_properties(api.minor, fields) if is_blanked else rows.plan(api.minor, fields)
+
     def _document(self, connection: Connection, ident: str, fields: Sequence[str] | None, api: Api) -> bytes:
-        plan = self._kind.rows.plan(api.minor, None if fields is None else tuple(fields))
+        plan = self._plan(api, None if fields is None else tuple(fields))
         row = self._kind.rows.shown(connection, plan, ident)
         return render.dump(render.documents(plan, [row], api.base_url)[0])
 
@@ -189,14 +195,17 @@ def _update(
     return Update(connection=connection, record=record, node=node, delta=delta, minor=minor, now=now)
 
 
-def _hold_nodes(connection: Connection, current: str, place: Any) -> list[dict[str, Any]]:
-    """The nodes that a change concerns, taken in id order; the last one is where the record will be."""
+def _hold_nodes(connection: Connection, current: str, place: Any, sight: Sight) -> list[dict[str, Any]]:
+    """The nodes that a change concerns, taken in id order; the last one is where the record will be.
+
+    Errors: InvalidRequest when that is not there, hidden, or another owner's: which of these is not told.
+    """
     if place is None or place == current:
         return [nodes.take(connection, current)]
     target = nodes.find(connection, place) if isinstance(place, str) else None
-    if target is None:
-        raise InvalidRequest("Unable to apply the requested node_uuid. Requested value was invalid.")
     source = nodes.get(connection, current)
+    if target is None or not sight.sees(target) or target["owner"] != source["owner"]:
+        raise InvalidRequest("Unable to apply the requested node_uuid. Requested value was invalid.")
     idents = sorted({(each["id"], each["uuid"]) for each in (source, target)})
     taken = [nodes.take(connection, uuid) for _, uuid in idents]
     return sorted(taken, key=lambda node: bool(node["uuid"] == target["uuid"]))

@@ -11,11 +11,35 @@ from ..store.pages import Page
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sight:
+    """What a caller is shown who does not see everything (contracts: Steelyard-Caller).
+
+    ``visible``: a project, of which alone something is shown; None: of all. ``redacted``: (field, whom else it is
+    shown to: "owner", "lessee") of ``project``.
+    """
+
+    visible: str | None = None
+    project: str = ""
+    redacted: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def sees(self, node: Mapping[str, Any]) -> bool:
+        return self.visible is None or self.visible in (node["owner"], node["lessee"])
+
+    def narrowed(self, filters: Mapping[str, Any]) -> dict[str, Any]:
+        """The filters of a list, with what may be seen."""
+        return dict(filters) if self.visible is None else {**filters, "visible": self.visible}
+
+
+EVERYTHING = Sight()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Api:
     """``minor``: the microversion to answer in. ``base_url``: before ``/v1``, without a slash at its end."""
 
     minor: int
     base_url: str
+    sight: Sight = EVERYTHING
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,8 +42,8 @@ class NodeViews:
 
     def list_nodes(self, asked: Asked, api: Api) -> bytes:
         """Errors: NotFound (the marker), InvalidRequest."""
-        plan = node_pages.plan(api.minor, asked.columns(NODE_DEFAULT_FIELDS))
-        filters = dict(asked.filters)
+        plan = node_pages.plan(api.minor, asked.columns(NODE_DEFAULT_FIELDS), api.sight.redacted)
+        filters = api.sight.narrowed(asked.filters)
         extra = []
         host = filters.pop("conductor", None)
         if host is not None:
@@ -53,32 +53,32 @@ class NodeViews:
             extra.append(node_pages.without_children)
         conductor_of = self._workers.directory().conductor_of if plan.conductor_at is not None else None
         with self._database.read() as connection:
-            if chassis := filters.get("chassis_uuid"):
+            if (chassis := filters.get("chassis_uuid")) and api.sight.visible is None:
                 CHASSIS.get(connection, chassis)
             parent = filters.get("parent_node")
             if parent is not None and as_uuid(parent) is None:
                 found = nodes.find(connection, parent)
-                if found is None:
+                if found is None or not api.sight.sees(found):
                     return asked.answer(api, "nodes", [], None)
                 filters["parent_node"] = found["uuid"]
-            rows = pages.rows(LISTING, connection, plan, asked.page, filters, *extra)
+            rows = pages.rows(LISTING, connection, plan, asked.page, filters, *extra, me=api.sight.project)
         items = render.documents(plan, rows, api.base_url, conductor_of)
         return asked.answer(api, "nodes", items, rows[-1][plan.uuid_at] if rows else None)
 
     def show(self, ident: str, fields: Sequence[str] | None, api: Api) -> bytes:
         """Errors: NotFound."""
-        plan = node_pages.plan(api.minor, None if fields is None else tuple(fields))
+        plan = node_pages.plan(api.minor, None if fields is None else tuple(fields), api.sight.redacted)
         conductor_of = self._workers.directory().conductor_of if plan.conductor_at is not None else None
         with self._database.read() as connection:
-            row = pages.row(LISTING, connection, plan, ident)
+            row = pages.row(LISTING, connection, plan, ident, me=api.sight.project)
         return render.dump(render.documents(plan, [row], api.base_url, conductor_of)[0])
 
     def states(self, ident: str, api: Api) -> bytes:
         """Errors: NotFound."""
         names = (*STATES, *(name for name, since in STATES_SINCE.items() if since <= api.minor))
-        plan = node_pages.plan(api.minor, names)
+        plan = node_pages.plan(api.minor, names, api.sight.redacted)
         with self._database.read() as connection:
-            row = pages.row(LISTING, connection, plan, ident)
+            row = pages.row(LISTING, connection, plan, ident, me=api.sight.project)
         document = render.documents(plan, [row], api.base_url)[0]
         del document["links"]
         return render.dump(document)

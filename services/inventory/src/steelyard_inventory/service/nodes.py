@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -10,22 +10,23 @@ from uuid import uuid4
 from sqlalchemy import Connection
 from steelyard_common.contracts.api import NODE_FIELDS
 from steelyard_common.db import Database, Transaction
-from steelyard_common.errors import InvalidRequest
+from steelyard_common.errors import Conflict, InvalidRequest, NotFound
 
 from ..domain import node_rules, patches, sealing, traits
 from ..domain.interfaces import COLUMNS as INTERFACE_COLUMNS
 from ..domain.interfaces import with_interfaces
 from ..domain.patches import Operation
 from ..domain.projection import Change, Fact
-from ..store import locks, node_pages, nodes, pages, ports, render
+from ..store import allocations, locks, node_pages, nodes, pages, ports, render
 from ..store.records import CHASSIS, CONNECTORS, PORTGROUPS, TARGETS
 from .allocation_facts import forget, given_back
-from .context import Api
+from .context import Api, Sight
 from .lifecycle import Caller
 from .outgoing import emit_events
 from .workers import Clock, Workers
 
 _OBJECTS = frozenset(name for name, field in NODE_FIELDS.items() if field.kind == "object")
+IN_USE, OWNER_OF_ACTIVE = "active", "baremetal:node:update_owner_provisioned"
 SILENT = frozenset({"sealed"})  # never told
 ATTACHED = {"portgroup": PORTGROUPS, "volume-connector": CONNECTORS, "volume-target": TARGETS}
 
@@ -55,15 +56,26 @@ class NodeRecords:
         with self._database.begin() as transaction:
             connection = transaction.connection
             self._workers.require(connection, row["driver"], row["conductor_group"])
-            row["parent_node"] = _parent(connection, row, row["parent_node"])
+            row["parent_node"] = _parent(connection, row, row["parent_node"], api.sight)
             _check_chassis(connection, row["chassis_uuid"])
             nodes.insert(connection, row)
             told = {name: value for name, value in row.items() if value not in (None, {}) and name not in SILENT}
             self._tell(transaction, row["uuid"], caller, now, Fact(name="node-created", data=_data(row, told)))
             return self._document(connection, row["uuid"], api)
 
-    def update(self, ident: str, patch: Any, *, reset_interfaces: bool, api: Api, caller: Caller) -> bytes:
-        """→ the whole document. Errors: InvalidRequest, NotFound, Conflict, Busy."""
+    def update(
+        self,
+        ident: str,
+        patch: Any,
+        *,
+        reset_interfaces: bool,
+        api: Api,
+        caller: Caller,
+        denied: Sequence[str] = (),
+    ) -> bytes:
+        """→ the whole document. ``denied``: rules of the policy that the caller does not meet.
+
+        Errors: InvalidRequest, NotFound, Conflict, Busy."""
         operations = patches.parse(patch, allowed=node_rules.PATCHABLE, minor=api.minor)
         if reset_interfaces and not any(each.path == "/driver" and each.op != "remove" for each in operations):
             raise InvalidRequest("The reset_interfaces parameter can only be used when changing the node's driver.")
@@ -74,7 +86,8 @@ class NodeRecords:
             if operations:
                 node_rules.check_may_update(node, operations, minor=api.minor)
                 require_free(connection, node, now)
-                delta = self._delta(connection, node, operations, reset_interfaces=reset_interfaces, minor=api.minor)
+                delta = self._delta(connection, node, operations, reset_interfaces=reset_interfaces, api=api)
+                _check_owner(connection, node, delta, denied)
                 delta = given_back(transaction, self._site, node, delta, caller.cause, now)
                 self._write(transaction, node, delta, caller, now)
             return self._document(connection, node["uuid"], api)
@@ -121,13 +134,13 @@ class NodeRecords:
         operations: list[Operation],
         *,
         reset_interfaces: bool,
-        minor: int,
+        api: Api,
     ) -> dict[str, Any]:
         """The columns that a patch changes, after every check."""
         before = _joined(node)
         kept = [sealing.with_kept_secrets(each, node["sealed"]) for each in operations]
         wording = f"Node {node['uuid']}: Cannot change name to invalid name"
-        after = node_rules.completed(patches.apply(before, kept), minor=minor, what=wording)
+        after = node_rules.completed(patches.apply(before, kept), minor=api.minor, what=wording)
         after = node_rules.with_instance_name(before, after)
         if after["driver"] != node["driver"] and reset_interfaces:
             roots = patches.roots(operations)
@@ -135,7 +148,7 @@ class NodeRecords:
         if any(after[column] != node[column] for column in ("driver", *INTERFACE_COLUMNS)):
             after = with_interfaces(after)
         if after["parent_node"] != node["parent_node"] or after["owner"] != node["owner"]:
-            after["parent_node"] = _parent(connection, after, after["parent_node"])
+            after["parent_node"] = _parent(connection, after, after["parent_node"], api.sight)
         delta = node_rules.changed(node, _split(after))
         if "chassis_uuid" in delta:
             _check_chassis(connection, after["chassis_uuid"])
@@ -162,10 +175,18 @@ class NodeRecords:
         emit_events(transaction, self._site, uuid, Change(events=facts), caller.cause, now)
 
     def _document(self, connection: Connection, uuid: str, api: Api) -> bytes:
-        plan = node_pages.plan(api.minor, None)
-        row = pages.row(node_pages.LISTING, connection, plan, uuid)
+        plan = node_pages.plan(api.minor, None, api.sight.redacted)
+        row = pages.row(node_pages.LISTING, connection, plan, uuid, me=api.sight.project)
         conductor_of = self._workers.directory(connection).conductor_of if plan.conductor_at is not None else None
         return render.dump(render.documents(plan, [row], api.base_url, conductor_of)[0])
+
+
+def seen_node(connection: Connection, ident: str, sight: Sight) -> dict[str, Any]:
+    """A node that a request names beside what it is about. Errors: NotFound, also when it is hidden."""
+    node = nodes.get(connection, ident)
+    if not sight.sees(node):
+        raise NotFound(f"Node {ident} could not be found.")
+    return node
 
 
 def require_free(connection: Connection, node: Mapping[str, Any], now: datetime) -> None:
@@ -219,17 +240,29 @@ def _split(record: Mapping[str, Any]) -> dict[str, Any]:
     return row | {"sealed": hidden}
 
 
-def _parent(connection: Connection, record: Mapping[str, Any], ident: str | None) -> str | None:
+def _parent(connection: Connection, record: Mapping[str, Any], ident: str | None, sight: Sight) -> str | None:
     """The parent's UUID. Errors: InvalidRequest."""
     if ident is None:
         return None
     parent = nodes.find(connection, ident)
-    if parent is None or parent["uuid"] == record["uuid"]:
+    if parent is None or parent["uuid"] == record["uuid"] or not sight.sees(parent):
         raise InvalidRequest(f"Unable to apply the requested parent_node '{ident}'. Requested value was invalid.")
     if parent["owner"] != record["owner"]:
         raise InvalidRequest("A node and its parent_node must have the same owner.")
     uuid: str = parent["uuid"]
     return uuid
+
+
+def _check_owner(
+    connection: Connection, node: Mapping[str, Any], delta: Mapping[str, Any], denied: Sequence[str]
+) -> None:  # fmt: skip
+    """Errors: Conflict, while somebody else counts on the owner that the node has."""
+    if "owner" not in delta:
+        return
+    if node["provision_state"] == IN_USE and OWNER_OF_ACTIVE in denied:
+        raise Conflict(f"Cannot update owner of node {node['uuid']} while it is in state {IN_USE}.")
+    if node["allocation_uuid"] and allocations.get(connection, node["allocation_uuid"])["owner"] is not None:
+        raise Conflict(f"Cannot update owner of node {node['uuid']} while it is allocated to an owned allocation.")
 
 
 def _check_chassis(connection: Connection, uuid: str | None) -> None:

@@ -18,9 +18,9 @@ from ..domain.projection import Change, Fact
 from ..domain.vifs import attached_to
 from ..store import nodes, pages, ports, render
 from ..store.records import PORTGROUPS
-from .context import Api, Asked
+from .context import Api, Asked, Sight
 from .lifecycle import Caller
-from .nodes import require_free
+from .nodes import require_free, seen_node
 from .outgoing import emit_events
 from .workers import Clock
 
@@ -39,13 +39,16 @@ class Ports:
     def list_ports(self, asked: Asked, api: Api) -> bytes:
         """Errors: NotFound (the marker, the node), InvalidRequest."""
         plan = ports.plan(api.minor, asked.columns(PORT_DEFAULT_FIELDS))
-        filters = {name: value for name, value in asked.filters.items() if name not in NODE_FILTERS}
+        filters = api.sight.narrowed({name: value for name, value in asked.filters.items() if name not in NODE_FILTERS})
         group = filters.pop("portgroup", None)
         with self._database.read() as connection:
             if group is not None:
-                filters["portgroup_uuid"] = PORTGROUPS.get(connection, group)["uuid"]
+                found = PORTGROUPS.get(connection, group)
+                if not api.sight.sees(nodes.get(connection, found["node_uuid"])):
+                    raise NotFound(f"Portgroup {group} could not be found.")
+                filters["portgroup_uuid"] = found["uuid"]
             idents = [asked.filters[name] for name in NODE_FILTERS if asked.filters.get(name)]
-            uuids = {nodes.get(connection, ident)["uuid"] for ident in idents}
+            uuids = {seen_node(connection, ident, api.sight)["uuid"] for ident in idents}
             if len(uuids) > 1:
                 return asked.answer(api, "ports", [], None)
             if uuids:
@@ -87,7 +90,7 @@ class Ports:
             port = ports.get(connection, ident)
             before = {name: port[name] for name in port_rules.WRITABLE}
             asked = patches.apply(before | {"node_ident": None}, operations)
-            held = _hold_nodes(connection, port, _new_place(asked, port))
+            held = _hold_nodes(connection, port, _new_place(asked, port), api.sight)
             port = ports.get(connection, port["uuid"])  # as it is now that its node is held
             for node in held:
                 require_free(connection, node, now)
@@ -181,14 +184,19 @@ def _new_place(asked: Mapping[str, Any], port: Mapping[str, Any]) -> str | None:
     return None if ident == port["node_uuid"] else ident
 
 
-def _hold_nodes(connection: Connection, port: Mapping[str, Any], place: str | None) -> list[dict[str, Any]]:
-    """The nodes that a change of a port concerns, taken in id order; the last one is where the port will be."""
+def _hold_nodes(
+    connection: Connection, port: Mapping[str, Any], place: str | None, sight: Sight
+) -> list[dict[str, Any]]:
+    """The nodes that a change of a port concerns, taken in id order; the last one is where the port will be.
+
+    Errors: InvalidRequest when that is not there, hidden, or another owner's: which of these is not told.
+    """
     if place is None:
         return [nodes.take(connection, port["node_uuid"])]
     target = nodes.find(connection, place)
-    if target is None:
-        raise InvalidRequest(f"Unable to apply the requested node_uuid '{place}'. Requested value was invalid.")
     source = nodes.get(connection, port["node_uuid"])
+    if target is None or not sight.sees(target) or target["owner"] != source["owner"]:
+        raise InvalidRequest(f"Unable to apply the requested node_uuid '{place}'. Requested value was invalid.")
     idents = sorted({(each["id"], each["uuid"]) for each in (source, target)})
     taken = [nodes.take(connection, uuid) for _, uuid in idents]
     return sorted(taken, key=lambda node: bool(node["uuid"] == target["uuid"]))

@@ -41,7 +41,7 @@ class Recipes:
         recipe = self._recipe
         plan = recipes.plan(recipe, api.minor, asked.columns(recipe.default_fields))
         with self._database.read() as connection:
-            rows = pages.rows(recipes.LISTINGS[recipe], connection, plan, asked.page, asked.filters)
+            rows = pages.rows(recipes.LISTINGS[recipe], connection, plan, asked.page, api.sight.narrowed(asked.filters))
         items = render.documents(plan, rows, api.base_url)
         return asked.answer(api, recipe.table, items, rows[-1][plan.uuid_at] if rows else None)
 

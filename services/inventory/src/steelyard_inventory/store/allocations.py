@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, Text, bindparam, select, text
 from steelyard_common.contracts.recipes import ALLOCATION_FIELDS
 from steelyard_common.errors import NotFound
 
@@ -28,7 +28,10 @@ LISTING = Listing(
     table=allocations,
     fields=ALLOCATION_FIELDS,
     word="Allocation",
-    filters=by_columns(allocations, "node_uuid", "resource_class", "state", "owner"),
+    filters={
+        **by_columns(allocations, "node_uuid", "resource_class", "state", "owner"),
+        "visible": lambda: allocations.c.owner == bindparam("visible", type_=Text()),
+    },
 )
 _NAMES = names(allocations)
 _WHOLE = select(*whole_row(allocations))

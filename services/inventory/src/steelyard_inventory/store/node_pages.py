@@ -9,15 +9,22 @@ from sqlalchemy import ARRAY, Boolean, ColumnElement, Text, and_, bindparam, fal
 from steelyard_common.contracts.api import NODE_FIELDS, NODE_SUBLINKS
 
 from .pages import Condition, Listing, by_columns, contains
-from .render import Plan, make_plan
+from .render import Plan, make_plan, with_redacted
 from .tables import nodes
 
+# (field, whose rows show it to the caller: "owner", "lessee")
+Redacted = tuple[tuple[str, tuple[str, ...]], ...]
 # (driver, conductor_group, number of workers, which of them): nodes that one conductor is shown for
 ConductorShare = tuple[str, str, int, int]
 
 
 def _is(item: ColumnElement[bool], name: str) -> ColumnElement[bool]:
     return item == bindparam(name, type_=Boolean())
+
+
+def seen_by(name: str) -> ColumnElement[bool]:
+    """The nodes that the project bound to ``name`` owns or leases."""
+    return or_(nodes.c.owner == bindparam(name, type_=_TEXT), nodes.c.lessee == bindparam(name, type_=_TEXT))
 
 
 _TEXT = Text()
@@ -33,9 +40,8 @@ LISTING = Listing(
         "associated": lambda: _is(nodes.c.instance_uuid.isnot(None), "associated"),
         "maintenance": lambda: _is(nodes.c.maintenance, "maintenance"),
         "retired": lambda: _is(nodes.c.retired, "retired"),
-        "project": lambda: or_(
-            nodes.c.owner == bindparam("project", type_=_TEXT), nodes.c.lessee == bindparam("project", type_=_TEXT)
-        ),
+        "project": lambda: seen_by("project"),
+        "visible": lambda: seen_by("visible"),
         "description_contains": lambda: contains(nodes.c.description, "description_contains"),
         "shard": lambda: nodes.c.shard == func.any(bindparam("shard", type_=ARRAY(_TEXT))),
         "sharded": lambda: _is(nodes.c.shard.isnot(None), "sharded"),
@@ -44,9 +50,16 @@ LISTING = Listing(
 
 
 @functools.lru_cache(maxsize=1024)
-def plan(minor: int, fields: tuple[str, ...] | None) -> Plan:
+def plan(minor: int, fields: tuple[str, ...] | None, redacted: Redacted = ()) -> Plan:
     """How a node is shown at a microversion; ``fields`` None is the whole document."""
-    return make_plan("nodes", nodes, NODE_FIELDS, fields, minor=minor, sublinks=NODE_SUBLINKS)
+    made = make_plan("nodes", nodes, NODE_FIELDS, fields, minor=minor, sublinks=NODE_SUBLINKS)
+    return with_redacted(made, {name: _shown_to(whom) for name, whom in redacted})
+
+
+def _shown_to(whom: tuple[str, ...]) -> ColumnElement[bool]:
+    """Rows whose owner or lessee the caller's project is."""
+    mine = bindparam("me", type_=_TEXT)
+    return or_(false(), *(nodes.c[relation] == mine for relation in whom))
 
 
 def without_children() -> ColumnElement[bool]:

@@ -14,6 +14,7 @@ from steelyard_common.errors import NotFound
 
 from ..domain.values import as_uuid
 from . import changes, provider_view
+from .node_pages import seen_by
 from .sql import Prepared, Row, as_text, names, whole_row
 from .tables import locks, nodes
 
@@ -34,11 +35,13 @@ _TAKE = {
 _IN_CHASSIS = Prepared(
     select(nodes.c.id).where(nodes.c.chassis_uuid == bindparam("chassis", type_=nodes.c.uuid.type)).limit(1)
 )
-_CHILDREN = Prepared(
+_OF_PARENT = (
     select(as_text(nodes.c.uuid))
     .where(nodes.c.parent_node == bindparam("parent", type_=nodes.c.uuid.type))
     .order_by(nodes.c.id)
 )
+_CHILDREN = Prepared(_OF_PARENT)
+_VISIBLE_CHILDREN = Prepared(_OF_PARENT.where(seen_by("visible")))
 _SHARD_SIZES = Prepared(select(nodes.c.shard, func.count()).group_by(nodes.c.shard).order_by(nodes.c.shard))
 
 
@@ -76,9 +79,10 @@ def any_in_chassis(connection: Connection, chassis_uuid: str) -> bool:
     return _IN_CHASSIS.row(connection, {"chassis": chassis_uuid}) is not None
 
 
-def children(connection: Connection, parent_uuid: str) -> list[str]:
-    """UUIDs of a node's children, the oldest first."""
-    return [row[0] for row in _CHILDREN.rows(connection, {"parent": parent_uuid})]
+def children(connection: Connection, parent_uuid: str, visible: str | None = None) -> list[str]:
+    """UUIDs of a node's children, the oldest first; with ``visible`` only those that this project owns or leases."""
+    statement = _CHILDREN if visible is None else _VISIBLE_CHILDREN
+    return [row[0] for row in statement.rows(connection, {"parent": parent_uuid, "visible": visible})]
 
 
 def shard_sizes(connection: Connection) -> list[tuple[str | None, int]]:

@@ -47,16 +47,24 @@ class Page:
 
 
 def rows(
-    listing: Listing, connection: Connection, plan: Plan, page: Page, filters: Mapping[str, Any], *extra: Condition
+    listing: Listing,
+    connection: Connection,
+    plan: Plan,
+    page: Page,
+    filters: Mapping[str, Any],
+    *extra: Condition,
+    me: str = "",
 ) -> list[Row]:
-    """One page. ``extra``: conditions without values, known by identity. Errors: NotFound (marker), InvalidRequest."""
+    """One page. ``extra``: conditions without values, known by identity; ``me``: a project, for redacted columns.
+
+    The filter ``visible`` also hides the marker. Errors: NotFound (marker), InvalidRequest."""
     _check_sort(listing, page)
     if unknown := sorted(filters.keys() - listing.filters.keys()):
         raise InvalidRequest(f"Unexpected arguments: {', '.join(unknown)}")
-    values: dict[str, Any] = {**filters, "limit": page.limit}
+    values: dict[str, Any] = {**filters, "limit": page.limit, "me": me}
     null_marker = None
     if page.marker is not None:
-        values["marker_id"], value = _find_marker(listing, connection, page)
+        values["marker_id"], value = _find_marker(listing, connection, page, filters.get("visible"))
         null_marker = value is None
         if not null_marker and page.sort_key != "id":
             values["marker_value"] = value
@@ -64,10 +72,10 @@ def rows(
     return _statement(listing, plan, names, extra, page.sort_key, page.is_down, null_marker).rows(connection, values)
 
 
-def row(listing: Listing, connection: Connection, plan: Plan, ident: str) -> Row:
+def row(listing: Listing, connection: Connection, plan: Plan, ident: str, *, me: str = "") -> Row:
     """One item by UUID or name. Errors: NotFound."""
     uuid = as_uuid(ident)
-    found = _single(listing, plan, uuid is not None).row(connection, {"ident": uuid or ident})
+    found = _single(listing, plan, uuid is not None).row(connection, {"ident": uuid or ident, "me": me})
     if found is None:
         raise NotFound(f"{listing.word} {ident} could not be found.")
     return found
@@ -113,15 +121,18 @@ def _single(listing: Listing, plan: Plan, by_uuid: bool) -> Prepared:
 
 
 @functools.lru_cache(maxsize=128)
-def _marker(listing: Listing, sort_key: str) -> Prepared:
+def _marker(listing: Listing, sort_key: str, is_narrowed: bool) -> Prepared:
     table = listing.table
-    here = table.c.uuid == bindparam("ident", type_=table.c.uuid.type)
-    return Prepared(select(table.c.id, table.c[sort_key].label("value")).where(here))
+    here = [table.c.uuid == bindparam("ident", type_=table.c.uuid.type)]
+    if is_narrowed:
+        here.append(listing.filters["visible"]())
+    return Prepared(select(table.c.id, table.c[sort_key].label("value")).where(*here))
 
 
-def _find_marker(listing: Listing, connection: Connection, page: Page) -> tuple[int, Any]:
+def _find_marker(listing: Listing, connection: Connection, page: Page, visible: str | None) -> tuple[int, Any]:
     uuid = as_uuid(page.marker)
-    found = _marker(listing, page.sort_key).row(connection, {"ident": uuid}) if uuid else None
+    values = {"ident": uuid, "visible": visible}
+    found = _marker(listing, page.sort_key, visible is not None).row(connection, values) if uuid else None
     if found is None:
         raise NotFound(f"{listing.word} {page.marker} could not be found.")
     return found[0], found[1]

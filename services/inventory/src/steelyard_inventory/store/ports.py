@@ -13,6 +13,7 @@ from steelyard_common.errors import NotFound
 
 from ..domain.values import as_uuid
 from . import changes
+from .node_pages import seen_by
 from .pages import Listing, by_columns, contains
 from .render import Plan, make_plan
 from .sql import Prepared, names, whole_row
@@ -54,6 +55,7 @@ LISTING = Listing(
         **by_columns(ports, "node_uuid", "address", "portgroup_uuid"),
         "shard": lambda: _on_nodes("shard", "shard"),
         "conductor_groups": lambda: _on_nodes("conductor_group", "conductor_groups"),
+        "visible": lambda: ports.c.node_uuid.in_(select(nodes.c.uuid).where(seen_by("visible"))),
         "description_contains": lambda: contains(ports.c.description, "description_contains"),
     },
 )

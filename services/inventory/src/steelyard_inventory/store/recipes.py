@@ -25,14 +25,18 @@ Record = dict[str, Any]
 SENSITIVE = ("conditions", "actions")
 
 
-def _of_project() -> ColumnElement[bool]:
+def _of_project(name: str) -> ColumnElement[bool]:
     """What a project may use: its own, and what is public."""
-    return or_(runbooks.c.public, runbooks.c.owner == bindparam("project", type_=Text()))
+    return or_(runbooks.c.public, runbooks.c.owner == bindparam(name, type_=Text()))
 
 
 _FILTERS = {
     DEPLOY_TEMPLATE: {},
-    RUNBOOK: {"project": _of_project, **by_columns(runbooks, "owner")},
+    RUNBOOK: {
+        "project": lambda: _of_project("project"),
+        "visible": lambda: _of_project("visible"),
+        **by_columns(runbooks, "owner"),
+    },
     INSPECTION_RULE: by_columns(inspection_rules, "phase"),
 }
 LISTINGS = {

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Table, Text, bindparam, func, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, Table, Text, bindparam, false, func, select
 from steelyard_common.contracts.api import Field
 from steelyard_common.contracts.records import (
     CHASSIS_FIELDS,
@@ -21,8 +21,9 @@ from steelyard_common.errors import NotFound
 
 from ..domain.values import as_uuid
 from . import changes, pages
+from .node_pages import seen_by
 from .pages import Condition, Listing, by_columns
-from .render import Plan, make_plan
+from .render import Plan, make_plan, with_redacted
 from .sql import Prepared, Row, names, whole_row
 from .tables import chassis, nodes, portgroups, volume_connectors, volume_targets
 
@@ -45,6 +46,7 @@ class Rows:
         self._names = names(table)
         self.listing = Listing(table=table, fields=fields, word=word, filters=filters)
         self.plan = functools.lru_cache(maxsize=512)(functools.partial(_plan, self.listing, resource, sublinks or {}))
+        self.without_properties = functools.lru_cache(maxsize=512)(self._without_properties)
         whole = select(*whole_row(table))
         by_uuid = whole.where(table.c.uuid == bindparam("ident", type_=table.c.uuid.type))
         self._by_uuid = Prepared(by_uuid)
@@ -57,6 +59,10 @@ class Rows:
             if "node_uuid" in table.c
             else None
         )
+
+    def _without_properties(self, minor: int, fields: tuple[str, ...] | None) -> Plan:
+        """The plan for whom the policy does not show the properties of volume targets."""
+        return with_redacted(self.plan(minor, fields), {"properties": false()})
 
     def find(self, connection: Connection, ident: str) -> Record | None:
         """The whole row, by UUID, or by name where rows have one."""
@@ -116,6 +122,11 @@ def _on_nodes(column: str, name: str) -> ColumnElement[bool]:
     return portgroups.c.node_uuid.in_(select(nodes.c.uuid).where(listed))
 
 
+def _visible(table: Table) -> dict[str, Condition]:
+    """Rows of nodes that a project may see."""
+    return {"visible": lambda: table.c.node_uuid.in_(select(nodes.c.uuid).where(seen_by("visible")))}
+
+
 CHASSIS = Rows(chassis, "chassis", "Chassis", CHASSIS_FIELDS, {}, CHASSIS_SUBLINKS)
 PORTGROUPS = Rows(
     portgroups,
@@ -124,6 +135,7 @@ PORTGROUPS = Rows(
     PORTGROUP_FIELDS,
     {
         **by_columns(portgroups, "node_uuid", "address"),
+        **_visible(portgroups),
         "shard": lambda: _on_nodes("shard", "shard"),
         "conductor_groups": lambda: _on_nodes("conductor_group", "conductor_groups"),
     },
@@ -134,8 +146,12 @@ CONNECTORS = Rows(
     "volume/connectors",
     "Volume connector",
     CONNECTOR_FIELDS,
-    by_columns(volume_connectors, "node_uuid"),
+    by_columns(volume_connectors, "node_uuid") | _visible(volume_connectors),
 )
 TARGETS = Rows(
-    volume_targets, "volume/targets", "Volume target", TARGET_FIELDS, by_columns(volume_targets, "node_uuid")
-)  # fmt: skip
+    volume_targets,
+    "volume/targets",
+    "Volume target",
+    TARGET_FIELDS,
+    by_columns(volume_targets, "node_uuid") | _visible(volume_targets),
+)

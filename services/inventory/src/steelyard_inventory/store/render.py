@@ -8,18 +8,20 @@ into the answer (orjson.Fragment): they are never decoded. Times are selected in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-from sqlalchemy import ColumnElement, Table, Text, cast, func
+from sqlalchemy import ColumnElement, Table, Text, case, cast, func, literal, null
 from sqlalchemy.dialects.postgresql import JSONB
 from steelyard_common.contracts.api import Field
 
 from .sql import Row, as_text
 
 NO_STATE_BEFORE, INSPECT_WAIT_SINCE = 2, 39
+# Fields whose rule is not called by their name.
+REDACTED = {"properties": "baremetal:volume:view_target_properties"}
 _EMPTY = orjson.Fragment(b"{}")
 _QUERY_HANDLED = frozenset({"sort_key", "sort_dir", "fields", "limit", "marker"})
 Document = dict[str, Any]
@@ -75,6 +77,18 @@ def make_plan(
         state_words=_state_words(minor) if "provision_state" in names else None,
         conductor_at=conductor_at,
     )
+
+
+def with_redacted(plan: Plan, shown_where: Mapping[str, ColumnElement[bool]]) -> Plan:
+    """The plan with fields that are blanked in rows where their condition does not hold."""
+    columns = list(plan.columns)
+    for index, name in enumerate(plan.names):
+        if name in shown_where:
+            words = f"** redacted: the policy asks for {REDACTED.get(name, f'baremetal:node:get:{name}')} **"
+            blank = orjson.dumps({"content": words}).decode() if index in plan.json_at else words
+            hidden = literal(blank)
+            columns[index] = case((columns[index].is_(None), null()), (shown_where[name], columns[index]), else_=hidden)
+    return replace(plan, columns=tuple(columns)) if shown_where else plan
 
 
 def documents(
