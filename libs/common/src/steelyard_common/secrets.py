@@ -15,9 +15,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from .errors import InvalidRequest
 
 PREFIX = "sealed:"
@@ -32,6 +29,9 @@ class Sealer:
     """Seals and opens text. Keys: id → 32 bytes; ``active`` names the one that seals."""
 
     def __init__(self, keys: Mapping[str, bytes], active: str) -> None:
+        # Here, not on top: every service reads this module, two of them have keys, and it takes 8 MB.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         if active not in keys:
             raise InvalidRequest(f"sealing key {active!r} is not among the keys that are set")
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
@@ -68,6 +68,8 @@ class Sealer:
     def open(self, token: str) -> str:
         """Errors: InvalidRequest when the key is unknown or the token was changed."""
         key_id, _, encoded = token.removeprefix(PREFIX).partition(":")
+        from cryptography.exceptions import InvalidTag
+
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise InvalidRequest(f"a secret is sealed with key {key_id!r}, which this service does not have")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
-from marshmallow import Schema
+
+if TYPE_CHECKING:
+    from marshmallow import Schema
 
 CALLER = "Steelyard-Caller"  # JSON {user, roles, project, domain, system, request_id}
 DEADLINE = "Steelyard-Deadline-Ms"  # how long the caller still waits when it sends
