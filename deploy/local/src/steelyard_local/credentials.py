@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from dataclasses import asdict, dataclass, field
 
@@ -10,6 +11,7 @@ import bcrypt
 from steelyard_common.errors import Conflict, InvalidRequest
 from steelyard_common.secrets import Sealer, write_secret
 
+from . import sign_in
 from .layout import Layout, read_json
 
 ADMIN = "admin"
@@ -63,12 +65,12 @@ def _check_seal_keys(layout: Layout) -> None:
 
 def write_clouds(layout: Layout, url: str, auth: str, credentials: Credentials) -> None:
     """``clouds.yaml`` with the cloud ``steelyard``: for openstacksdk, the CLI, Ansible, Terraform."""
-    sign_in = {"endpoint": url}
+    who = {"endpoint": url}
     if auth == "http_basic":
-        sign_in |= {"username": ADMIN, "password": credentials.admin}
+        who |= {"username": ADMIN, "password": credentials.admin}
+    known = sign_in.cloud(auth, url, os.environ) if auth in sign_in.BY_TOKEN else {"auth_type": auth, "auth": who}
     cloud = {
-        "auth_type": auth,
-        "auth": sign_in,
+        **known,
         "baremetal_endpoint_override": url,
         "baremetal_api_version": "1",
         "region_name": "local",

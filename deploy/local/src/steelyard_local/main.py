@@ -15,7 +15,7 @@ from steelyard_common.embedded.process import free_port
 from steelyard_common.errors import InvalidRequest, NotFound, SteelyardError
 from steelyard_rack import main as rack_main
 
-from . import bus, commands, demo, nats_config, status
+from . import bus, commands, demo, nats_config, sign_in, status
 from .checks import check_port, is_free
 from .layout import Layout, default_data_dir
 from .state import in_use, is_locked
@@ -79,7 +79,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def _add_up(parser: argparse.ArgumentParser) -> None:
     _add_data(parser)
     parser.add_argument("--listen", metavar="ADDRESS:PORT", help=f"where the API listens (default: {DEFAULT_LISTEN})")
-    parser.add_argument("--auth", choices=("none", "http_basic"), default="none", help="who may use the API")
+    parser.add_argument("--auth", choices=sign_in.MODES, default="none", help="who may use the API")
     parser.add_argument(
         "--step-provider",
         action="append",
@@ -142,7 +142,13 @@ def _options(options: argparse.Namespace, layout: Layout) -> Options:
     if options.auth == "none" and not _is_loopback(host):
         raise InvalidRequest(
             f"--listen {host} can be reached from other machines, and --auth none lets everybody in. "
-            "Use --auth http_basic, or listen on 127.0.0.1."
+            "Use --auth http_basic, keystone or oidc, or listen on 127.0.0.1."
+        )
+    sign_in.check(options.auth, os.environ)
+    if options.auth in sign_in.BY_TOKEN and options.rack:
+        raise InvalidRequest(
+            f"--auth {options.auth} leaves it to users to sign in, so that the runner cannot enrol a rack: start with "
+            "--rack under --auth none or http_basic once, the nodes stay"
         )
     if options.rack is not None and not 0 <= options.rack <= 10_000:
         raise InvalidRequest("--rack takes 0 to 10,000 machines")

@@ -66,7 +66,7 @@ def _with_url(child: ChildState, layout: Layout) -> ChildState:
 
 def _row(child: ChildState) -> Row:
     process = child.process.find() if child.process else None
-    health, version = _probe(child) if process is not None else (child.note or "not running", "")
+    health, version = probe(child) if process is not None else (child.note or "not running", "")
     return Row(
         name=child.name, pid=process.pid if process else None, health=health, version=version,
         url=_without_password(child.url), rss_mb=_memory_mb(process), restarts=child.restarts,
@@ -93,7 +93,7 @@ def _memory(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
 
 
-def _probe(child: ChildState) -> tuple[str, str]:
+def probe(child: ChildState) -> tuple[str, str]:
     """Health and version, asked of the process itself."""
     try:
         match child.name:

@@ -16,7 +16,7 @@ from pathlib import Path
 from steelyard_common.embedded.process import free_port, tail
 from steelyard_common.errors import Conflict, Unavailable
 
-from . import bus, children
+from . import bus, children, sign_in
 from .checks import check_settings, is_free
 from .children import Child, Report
 from .credentials import Credentials, keep
@@ -113,6 +113,7 @@ class Suite:
             "STEELYARD_SEAL_KEYS_FILE": str(self.layout.seal_keys),
             "STEELYARD_AUTH": self.options.auth,
             "STEELYARD_HTPASSWD_FILE": str(self.layout.htpasswd) if self.options.auth == "http_basic" else "",
+            **sign_in.handed_on(os.environ),
             "PYTHONUNBUFFERED": "1",
         }
 
@@ -130,6 +131,8 @@ class Suite:
             settings["STEELYARD_DATABASE_URL"] = ""  # what a service does not need it shall not know
         if name not in WITH_SECRETS:
             settings |= {"STEELYARD_SEAL_KEYS_FILE": "", "STEELYARD_SEAL_KEYS": ""}
+        if not is_gateway:
+            settings |= sign_in.WITHHELD
         module = f"steelyard_{name.replace('-', '_')}"
         return children.program(self.layout, name, [module], settings, lambda: self._service_url(name))
 

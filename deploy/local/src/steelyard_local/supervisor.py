@@ -17,7 +17,9 @@ from .api import Api
 from .checks import check_space
 from .credentials import ADMIN, write_clouds
 from .enrol import enrol, rack_nodes
+from .sign_in import BY_TOKEN
 from .state import ProcessId, State
+from .status import probe
 from .suite import SERVICES, Options, Suite
 
 WATCH_EVERY_S = 0.2
@@ -70,7 +72,7 @@ class Supervisor:
             api = self._api(suite)
             self._wait_ready(api, suite)
             write_clouds(self._options.layout, self._options.url, self._options.auth, suite.credentials)
-            if suite.rack:
+            if suite.rack and self._options.auth not in BY_TOKEN:
                 self._enrol(api, suite.rack.control_port)
             self._tell()
             self._write("ready")
@@ -96,9 +98,9 @@ class Supervisor:
         reason = ""
         while not self._stop.is_set():
             try:
-                if api.call("GET", "/v1/drivers", timeout_s=5)["drivers"]:
+                reason = self._lacks(api, suite)
+                if not reason:
                     return
-                reason = "no worker has announced its drivers"
             except SteelyardError as error:
                 reason = error.message
             hopeless = any(child.restarts >= HOPELESS for child in suite.children)
@@ -106,6 +108,14 @@ class Supervisor:
                 raise Unavailable(f"the API does not become ready: {reason}; {self._ill()}")
             self._stop.wait(0.1)
         raise Unavailable("stopped before the API was ready")
+
+    def _lacks(self, api: Api, suite: Suite) -> str:
+        """What is not ready yet; by tokens we cannot sign in, and what each service says of itself has to do."""
+        if self._options.auth in BY_TOKEN:
+            services = [child.state() for child in suite.children if child.name in SERVICES]
+            return "; ".join(f"{each.name} is {health}" for each in services if (health := probe(each)[0]) != "ready")
+        has_drivers = api.call("GET", "/v1/drivers", timeout_s=5)["drivers"]
+        return "" if has_drivers else "no worker has announced its drivers"
 
     def _ill(self) -> str:
         notes = [f"{child.name}: {child.note}" for child in (self._suite.children if self._suite else []) if child.note]

@@ -61,17 +61,14 @@ class OidcSignIn:
         self._keys = KeyRing(source, fresh_s=keys_fresh_s, changed=self._desk.forget)
 
     def identify(self, credentials: Credentials) -> Caller:
-        scheme, _, token = (credentials.authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Unauthenticated(MISSING)
+        token = _token(credentials)
         if len(token) > MAX_TOKEN:
             raise Unauthenticated(INVALID)
-        return self._desk.identify(token.strip(), credentials)
+        return self._desk.identify(token, credentials)
 
     def _ask(self, credentials: Credentials) -> Accepted:
-        token = (credentials.authorization or "").partition(" ")[2].strip()
         try:
-            found = self._verified(token)
+            found = self._verified(_token(credentials))
         except (PyJWTError, ValueError, TypeError, RecursionError) as error:
             raise Unauthenticated(next((text for kind, text in REASONS if isinstance(error, kind)), INVALID)) from error
         who = claims.identity(found, self._mapped)
@@ -94,3 +91,13 @@ class OidcSignIn:
             token, key, algorithms=[algorithm], issuer=self._issuer, audience=self._audience, leeway=self._leeway_s,
             options={"require": ["exp", "iss", "aud"]},
         )  # fmt: skip
+
+
+def _token(credentials: Credentials) -> str:
+    """From Authorization; else from X-Auth-Token, where OpenStack's clients can put one (auth type admin_token)."""
+    scheme, _, token = (credentials.authorization or "").partition(" ")
+    if credentials.authorization is None:
+        scheme, token = "bearer", credentials.token or ""
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated(MISSING)
+    return token.strip()
