@@ -1,4 +1,7 @@
-"""CPU of one request over the bus, by process: ``python -m bench.bus [--requests 5000] [--profile]``."""
+"""CPU of one request over the bus, by process: ``python -m bench.bus [--requests 5000] [--profile] [--open|--no-tls]``.
+
+As the embedded runner has it: the gateway asks inventory, each its own user with its rights, over TLS.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
-from steelyard_common.bus import Endpoint, connect
-from steelyard_common.embedded import EmbeddedNats
+from steelyard_common.bus import Access, Endpoint, connect
+from steelyard_common.embedded import EmbeddedNats, NatsFolder
 
-SUBJECT = "bench.inventory.qry.node"
+SITE = "bench"
+SUBJECT = f"{SITE}.inventory.qry.node"
 HEADERS = {"Steelyard-Caller": '{"user":"bench","roles":["admin"],"project":null,"request_id":"req-1"}'}
 
 
-def _serve(url: str, pipe: Connection, size: int) -> None:
-    bus = connect(url, "bench", "server", wait_s=10)
+def _serve(access: Access, pipe: Connection, size: int) -> None:
+    bus = connect(access, SITE, "server", wait_s=10)
     reply = b"x" * size
     bus.serve("inventory", [Endpoint(subject=SUBJECT, handler=lambda _request: reply)])
     pipe.send("ready")
@@ -38,22 +42,40 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=3000, help="bytes of a reply")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--profile", action="store_true", help="profile the client's event loop")
+    parser.add_argument("--open", action="store_true", help="one user who may do all, no TLS")
+    parser.add_argument("--no-tls", action="store_true", help="users and their rights, no TLS")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        server = EmbeddedNats(Path(folder), durable=False)
-        url = server.start()
+        users = None if options.open else NatsFolder(Path(folder) / "users", SITE, has_tls=not options.no_tls)
+        server = EmbeddedNats(Path(folder) / "nats", durable=False, users=users)
+        server.start()
         mine, theirs = multiprocessing.get_context("spawn").Pipe()
-        peer = multiprocessing.get_context("spawn").Process(target=_serve, args=(url, theirs, options.size))
+        peer = multiprocessing.get_context("spawn").Process(
+            target=_serve, args=(_access(server, users, "inventory"), theirs, options.size)
+        )
         peer.start()
         mine.recv()
-        _measure(url, options, {"server": peer.pid or 0, "nats-server": server.process.pid if server.process else 0})
+        _measure(
+            _access(server, users, "api-gateway"),
+            options,
+            {"server": peer.pid or 0, "nats-server": server.process.pid if server.process else 0},
+        )
         mine.send("stop")
         peer.join()
         server.stop()
 
 
-def _measure(url: str, options: argparse.Namespace, others: dict[str, int]) -> None:
-    bus = connect(url, "bench", "client", wait_s=10)
+def _access(server: EmbeddedNats, users: NatsFolder | None, user: str) -> Access:
+    if users is None:
+        return Access(url=server.url)
+    return Access(
+        url=users.url(user, server.port), password_file=str(users.password_file(user)),
+        ca_file=str(users.ca_file) if users.has_tls else "", makes_streams=user == "inventory",
+    )  # fmt: skip
+
+
+def _measure(access: Access, options: argparse.Namespace, others: dict[str, int]) -> None:
+    bus = connect(access, SITE, "client", wait_s=10)
     if options.profile:
         _profile(bus._link.loop)
     pids = {"client": psutil.Process().pid, **others}

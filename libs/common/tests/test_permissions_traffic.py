@@ -75,6 +75,17 @@ def test_inventory_hears_what_each_provider_has_seen(inventory: NatsBus, guarded
     eventually(lambda: sorted(heard) == sorted(permissions.PROVIDERS))
 
 
+def test_inventory_keeps_the_timeline_of_all_events(inventory: NatsBus, guarded: GuardedNats) -> None:
+    heard: list[str] = []
+    told = subjects.event(SITE, "console", "opened", "n3")
+    inventory.consume_batches(subjects.EVENTS_STREAM, subjects.TIMELINE_DURABLE,
+                              [subjects.all_events(SITE)],
+                              lambda batch: heard.extend(each.subject for each in batch))  # fmt: skip
+    guarded.join("console").publish([Message(subject=told, body=b"{}", msg_id=told)])
+
+    eventually(lambda: told in heard)
+
+
 def test_an_integration_reads_events_live_and_from_the_beginning(inventory: NatsBus, guarded: GuardedNats) -> None:
     told = subjects.event(SITE, "inventory", "node-created", "n7")
     inventory.publish([Message(subject=told, body=b"{}", msg_id=told)])

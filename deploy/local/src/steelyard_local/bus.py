@@ -14,7 +14,6 @@ from steelyard_common.errors import InvalidRequest
 from steelyard_common.settings import boolean
 
 from . import children
-from .children import Child
 from .layout import Layout
 
 TLS, USERS_DIR, URL, SITE = "STEELYARD_NATS_TLS", "STEELYARD_NATS_USERS_DIR", "STEELYARD_NATS_URL", "STEELYARD_SITE"

@@ -45,9 +45,7 @@ class Row:
     withheld: Mapping[str, Sequence[str]] = field(default_factory=dict)
     serves: bool = False  # answers qry and cmd in its own name, and tells events in it
     runs_steps_of: Sequence[str] = ()  # interfaces
-    rules_workflows: bool = (
-        False  # makes the streams, dispatches steps, takes results, keeps the timeline of all events
-    )
+    rules_workflows: bool = False  # makes the streams, dispatches steps, takes results
     observes: Sequence[str] = ()  # services whose events it takes with a durable consumer
     records: bool = False  # takes all events with the timeline's durable consumer
     tells: bool = False  # tells events in its own name without answering anything
@@ -163,7 +161,6 @@ def _consumers(site: str, row: Row) -> list[tuple[str, str, str]]:
     ]
     if row.rules_workflows:
         found.append((RESULTS_STREAM, subjects.RESULTS_DURABLE, subjects.result(site, "*")))
-        found.append((EVENTS_STREAM, subjects.TIMELINE_DURABLE, *subjects.stream_subjects(site, EVENTS_STREAM)))
     if row.records:
         found.append((EVENTS_STREAM, subjects.TIMELINE_DURABLE, subjects.all_events(site)))
     return found + [
