@@ -57,7 +57,7 @@ def relay(database: Database, memory_bus: MemoryBus) -> Iterator[Relay]:
 
 def _message(number: int = 0, msg_id: str = "") -> Message:
     return Message(
-        subject=subjects.event("local", "demo", "changed", "n1"),
+        subject=subjects.event("local", "power", "changed", "n1"),
         body=orjson.dumps({"number": number}),
         msg_id=msg_id or str(uuid.uuid4()),
         headers={"traceparent": "00-1"},
@@ -141,7 +141,7 @@ def test_what_a_dead_replica_left_is_sent_by_another(database: Database, memory_
 
 
 def test_a_message_too_large_for_the_bus_stops_its_transaction(database: Database) -> None:
-    huge = Message(subject="local.demo.evt.x.y", body=b"x" * 1_000_001, msg_id="h")
+    huge = Message(subject="local.power.evt.x.y", body=b"x" * 1_000_001, msg_id="h")
 
     def tell_too_much(transaction: Transaction) -> None:
         _add(transaction, "a")
@@ -169,7 +169,7 @@ _VICTIM = """
     Relay(database, bus).start()
     with database.begin() as transaction:
         for number in range(5):
-            transaction.emit(Message(subject="local.demo.evt.x.y", body=b'{"n":%d}' % number, msg_id=f"m{number}"))
+            transaction.emit(Message(subject="local.power.evt.x.y", body=b'{"n":%d}' % number, msg_id=f"m{number}"))
     import threading
     threading.Event().wait(20)
 """
@@ -183,13 +183,13 @@ def test_a_process_killed_around_its_publish_loses_and_doubles_nothing(
     assert subprocess.run(command, timeout=30, check=False).returncode == -signal.SIGKILL
     assert _outbox_size(database) == 5
     got: list[int] = []
-    nats_bus.consume("EVENTS", "watch", ["local.demo.evt.>"], lambda d: got.append(d.body["n"]), workers=1)
+    nats_bus.consume("EVENTS", "watch", ["local.power.evt.>"], lambda d: got.append(d.body["n"]), workers=1)
 
     relay = Relay(database, nats_bus).start()
 
     eventually(lambda: _outbox_size(database) == 0)
     eventually(lambda: len(got) >= 5)
-    nats_bus.publish([Message(subject="local.demo.evt.x.y", body=b'{"n":99}', msg_id="last")])
+    nats_bus.publish([Message(subject="local.power.evt.x.y", body=b'{"n":99}', msg_id="last")])
     eventually(lambda: 99 in got)
     assert sorted(got) == [0, 1, 2, 3, 4, 99]
     relay.stop()

@@ -71,7 +71,7 @@ def test_every_interface_with_steps_has_one_provider() -> None:
 
 @pytest.mark.parametrize(
     ("name", "interfaces", "reason"),
-    [("power", ["vendor"], "of Steelyard's own"), ("a.b", ["vendor"], "letters, digits"), ("x", ["nic"], "no such")],
+    [("power", ["vendor"], "of Steelyard's own"), ("a.b", ["vendor"], "letters, digits"), ("x", ["a.b"], "lower case")],
 )
 def test_a_step_provider_that_cannot_be_is_refused(
     tmp_path: Path, name: str, interfaces: list[str], reason: str

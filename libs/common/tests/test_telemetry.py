@@ -97,7 +97,7 @@ def test_a_trace_goes_on_behind_the_bus(spans: InMemorySpanExporter) -> None:
 
 
 def test_a_message_carries_the_trace_it_was_emitted_in(spans: InMemorySpanExporter) -> None:
-    message = Message(subject="local.demo.evt.x.y", body=b"{}", msg_id="1", headers={"a": "b"})
+    message = Message(subject="local.power.evt.x.y", body=b"{}", msg_id="1", headers={"a": "b"})
     transaction = Transaction(sa.create_mock_engine("postgresql+psycopg://", print))  # type: ignore[arg-type]
 
     with telemetry.span("work"):

@@ -20,11 +20,14 @@ QUEUE_MAX_BYTES = 1 << 30
 
 
 def stream_configs(site: str, replicas: int) -> list[api.StreamConfig]:
-    """Work queues forget what was acknowledged; EVENTS forgets what is old, or too much."""
+    """Work queues forget what was acknowledged; EVENTS forgets what is old, or too much.
+
+    EVENTS comes first: until 0.1 its subjects covered ``<site>.step.evt.>``, and STEPS cannot have what it still has.
+    """
     limits = {
+        EVENTS_STREAM: (api.RetentionPolicy.LIMITS, EVENTS_MAX_AGE_S, EVENTS_MAX_BYTES, api.DiscardPolicy.OLD),
         STEPS_STREAM: (api.RetentionPolicy.WORK_QUEUE, None, QUEUE_MAX_BYTES, api.DiscardPolicy.NEW),
         RESULTS_STREAM: (api.RetentionPolicy.WORK_QUEUE, None, QUEUE_MAX_BYTES, api.DiscardPolicy.NEW),
-        EVENTS_STREAM: (api.RetentionPolicy.LIMITS, EVENTS_MAX_AGE_S, EVENTS_MAX_BYTES, api.DiscardPolicy.OLD),
     }
     return [
         api.StreamConfig(
@@ -36,12 +39,12 @@ def stream_configs(site: str, replicas: int) -> list[api.StreamConfig]:
 
 
 async def ensure(client: Client, site: str) -> None:
-    """Create what is missing, add this site's subjects; waits while JetStream itself is still coming up."""
+    """Create what is missing, bring this site's subjects up to date; waits while JetStream is still coming up."""
     pause = 0.1
     while True:
         try:
             for config in stream_configs(site, _replicas(client)):
-                await _ensure_one(client, config)
+                await _ensure_one(client, site, config)
             return
         except (TimeoutError, nats.errors.Error, OSError) as error:
             if not client.is_connected:
@@ -56,11 +59,12 @@ def _replicas(client: Client) -> int:
     return 3 if len(client.servers) >= 3 else 1
 
 
-async def _ensure_one(client: Client, config: api.StreamConfig) -> None:
+async def _ensure_one(client: Client, site: str, config: api.StreamConfig) -> None:
     js = client.jetstream(timeout=3)
     try:
         have = (await js.stream_info(str(config.name))).config
-        config.subjects = sorted({*(have.subjects or []), *(config.subjects or [])})
+        others = {subject for subject in have.subjects or [] if not subject.startswith(f"{site}.")}
+        config.subjects = sorted({*others, *(config.subjects or [])})
     except NotFoundError:
         try:
             await js.add_stream(config)

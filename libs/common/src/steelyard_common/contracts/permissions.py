@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from . import subjects
+from .catalogue import is_interface
 from .subjects import EVENTS_STREAM, RESULTS_STREAM, STEP_INTERFACES, STEPS_STREAM, STREAM_SUBJECTS
 
 GATEWAY, INVENTORY = "api-gateway", "inventory"
@@ -100,8 +101,11 @@ def rows(step_providers: Mapping[str, Sequence[str]] | None = None) -> dict[str,
             raise ValueError(f"a step provider's name has letters, digits and hyphens, not {name!r}")
         if name in table:
             raise ValueError(f"{name} is a user of Steelyard's own")
-        if unknown := sorted(set(interfaces) - set(STEP_INTERFACES)):
-            raise ValueError(f"{', '.join(unknown)}: no such interface; there are {', '.join(STEP_INTERFACES)}")
+        if wrong := [interface for interface in interfaces if not is_interface(interface)]:
+            raise ValueError(
+                f"{', '.join(wrong)}: an interface is one of {', '.join(STEP_INTERFACES)}, or a name of your own in "
+                "lower case: letters, digits and hyphens"
+            )
         table[name] = step_provider(*interfaces)
     return table
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 STEPS_STREAM = "STEPS"
 RESULTS_STREAM = "RESULTS"
 EVENTS_STREAM = "EVENTS"
-# Ironic's interface types: those that have steps. Named one by one because a stream of "*.step.>" would overlap EVENTS.
+# Ironic's interface types: those that have steps. A user's own provider may have others (contracts.catalogue).
 STEP_INTERFACES = (
     "bios", "boot", "console", "deploy", "firmware", "inspect", "management", "network", "power", "raid", "rescue",
     "storage", "vendor",
 )  # fmt: skip
+# Who tells events; ``bus`` is for dead letters. One by one, because "*.*.evt.>" would overlap "*.step.>".
+EVENT_SOURCES = ("api-gateway", "boot", "bus", "console", "firmware", "inspector", "inventory", "power")
 STREAM_SUBJECTS = {
-    STEPS_STREAM: [f"*.step.{interface}.*" for interface in STEP_INTERFACES],
+    STEPS_STREAM: ["*.step.>"],
     RESULTS_STREAM: ["*.result.*"],
-    EVENTS_STREAM: ["*.*.evt.>"],
+    EVENTS_STREAM: [f"*.{source}.evt.>" for source in EVENT_SOURCES],
 }
 
 
