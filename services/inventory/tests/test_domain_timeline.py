@@ -73,7 +73,7 @@ def test_a_uuid_of_another_kind_tells_no_time() -> None:
 @pytest.mark.parametrize(
     ("kind", "status", "params", "event_type"),
     [
-        ("clean", "done", {}, "automated_cleaning_end"), ("clean", "done", {"manual": True}, "manual_cleaning_end"),
+        ("clean", "done", {"automated": True}, "automated_cleaning_end"), ("clean", "done", {}, "manual_cleaning_end"),
         ("clean", "failed", {}, "cleaning"), ("deploy", "aborted", {}, "deploying"),
         ("service", "failed", {}, "servicing"),
         ("verify", "failed", {}, "verify"), ("inspect", "failed", {}, "introspection"),
@@ -103,7 +103,8 @@ def test_ends_of_workflows_have_the_event_types_of_ironics_history(
         ("inventory", "fault-changed", {"from": None, "to": "power failure", "reason": "no answer"},
          ("state", "fault-changed", "failed", {"to": "power failure", "reason": "no answer"})),
         ("inventory", "workflow-progressed",
-         {"workflow": RUN, "kind": "clean", "step": "deploy.erase", "status": "waiting", "signal": "heartbeat", "progress": "40 %"},
+         {"workflow": RUN, "kind": "clean", "step": "deploy.erase", "status": "waiting", "signal": "heartbeat",
+          "progress": "40 %"},
          ("step", "deploy.erase", "waiting", {"progress": "40 %", "signal": "heartbeat"})),
         ("inventory", "lease-released",
          {"purpose": "set boot device pxe", "duration_s": 1.5, "outcome": "ended"},

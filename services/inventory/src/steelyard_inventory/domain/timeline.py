@@ -23,7 +23,7 @@ KINDS = ("agent", "bmc", "boot", "call", "console", "power", "record", "state", 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_TEXT = 500
 MAX_ITEMS = 50
-PARAMETERS = ("target", "device", "persistent", "timeout_s", "runbook", "disable_ramdisk", "rebuild", "manual")
+PARAMETERS = ("target", "device", "persistent", "timeout_s", "runbook", "disable_ramdisk", "rebuild", "automated")
 CAUSE = ("user", "project", "request_id", "origin", "operation")
 # Services whose events are not told one by one: the kind that their rows get.
 KIND_OF_SERVICE = {
@@ -215,7 +215,7 @@ def _states(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _history_types(data: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
     kind, params = str(data["kind"]), data.get("params") or {}
-    if kind == "clean" and (params.get("manual") or params.get("clean_steps") or params.get("runbook")):
+    if kind == "clean" and not params.get("automated"):
         return MANUAL_CLEANING
     return HISTORY.get(kind, (None, None, None))
 
