@@ -1,4 +1,4 @@
-"""One process shape for all services: gunicorn (gthread, one worker) around a bus, threads and a little HTTP.
+"""One process shape for all services: gunicorn (threads, one worker) around a bus, threads and a little HTTP.
 
     def main() -> int:
         return runner.main(ServiceSpec(name="power", settings=Settings, start=start, migrate=migrate))
@@ -173,7 +173,7 @@ class _Application(BaseApplication, Generic[S, R]):  # type: ignore[misc]
 
     def load_config(self) -> None:
         options = {
-            "bind": self._settings.http_bind, "workers": 1, "worker_class": "gthread",
+            "bind": self._settings.http_bind, "workers": 1, "worker_class": "steelyard_common.http_worker.Worker",
             "threads": self._settings.http_threads, "keepalive": 65, "timeout": 60, "graceful_timeout": GRACE_S,
             "accesslog": None, "logger_class": _Logger, "control_socket_disable": True,
             "proc_name": f"steelyard-{self._spec.name}", "when_ready": self._tell_port,
