@@ -30,11 +30,13 @@ from steelyard_common.contracts.steps import Done, Outcome, ResultMessage, StepM
 from steelyard_common.db import Database, Relay
 from steelyard_common.embedded import EmbeddedNats, EmbeddedPostgres
 from steelyard_inventory.handlers import lifecycle as handlers
+from steelyard_inventory.service.catalogue import Catalogue
 from steelyard_inventory.service.engine import Engine
 from steelyard_inventory.service.leases import Leases
 from steelyard_inventory.service.lifecycle import Caller, Lifecycle
 from steelyard_inventory.service.observations import Observations
 from steelyard_inventory.service.starting import Rules, ServiceMap, Starter
+from steelyard_inventory.service.workers import Workers
 from steelyard_inventory.store.tables import metadata, nodes
 
 from .report import Figure, table
@@ -90,7 +92,9 @@ def stage(count: int) -> Iterator[tuple[Lifecycle, Database, list[str], dict[str
         def now() -> datetime:
             return datetime.now(UTC)
 
-        starter = Starter(site=SITE, holder="bench", rules=Rules(), services=ServiceMap())
+        starter = Starter(
+            site=SITE, holder="bench", rules=Rules(), services=ServiceMap(), catalogue=Catalogue(Workers(database, now))
+        )
         engine = Engine(database, starter, now).start()
         stack.callback(engine.stop)
         lifecycle = Lifecycle(database, starter, now, engine.wake)

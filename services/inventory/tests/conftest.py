@@ -17,11 +17,13 @@ from steelyard_common.db import Database, migrate
 from steelyard_common.testing import SetClock
 from steelyard_inventory.handlers import lifecycle as handlers
 from steelyard_inventory.main import MIGRATIONS, NAME
+from steelyard_inventory.service.catalogue import Catalogue
 from steelyard_inventory.service.engine import Engine
 from steelyard_inventory.service.leases import Leases
 from steelyard_inventory.service.lifecycle import Caller, Lifecycle
 from steelyard_inventory.service.observations import Observations
 from steelyard_inventory.service.starting import Rules, ServiceMap, Starter
+from steelyard_inventory.service.workers import Workers
 from steelyard_inventory.settings import SCHEMA
 from steelyard_inventory.store.tables import nodes
 from steelyard_inventory.testing import Desk
@@ -56,7 +58,11 @@ class Stage:
     def __post_init__(self) -> None:
         self.services = ServiceMap()
         self.services.replace({"power": "power", "management": "power"})
-        self.starter = Starter(site=SITE, holder="inventory-1.here", rules=self.rules, services=self.services)
+        self.workers = Workers(self.database, self.clock)
+        self.starter = Starter(
+            site=SITE, holder="inventory-1.here", rules=self.rules, services=self.services,
+            catalogue=Catalogue(self.workers),
+        )  # fmt: skip
         self.engine = Engine(self.database, self.starter, self.clock)
         self.lifecycle = Lifecycle(self.database, self.starter, self.clock, self.engine.wake)
         self.leases = Leases(self.database, "inventory-1.here", self.clock, site=SITE)

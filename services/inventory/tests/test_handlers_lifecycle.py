@@ -15,11 +15,13 @@ from steelyard_common.db import Database, Relay
 from steelyard_common.errors import Busy, InvalidRequest, NotFound
 from steelyard_common.testing import eventually
 from steelyard_inventory.handlers import lifecycle as handlers
+from steelyard_inventory.service.catalogue import Catalogue
 from steelyard_inventory.service.engine import Engine
 from steelyard_inventory.service.leases import Leases
 from steelyard_inventory.service.lifecycle import Lifecycle
 from steelyard_inventory.service.observations import Observations
 from steelyard_inventory.service.starting import Rules, ServiceMap, Starter
+from steelyard_inventory.service.workers import Workers
 from steelyard_inventory.store.tables import nodes
 
 if TYPE_CHECKING:
@@ -129,7 +131,8 @@ def _serve(database: Database, bus: NatsBus, site: str) -> Engine:
     def now() -> datetime:
         return datetime.now(UTC)
 
-    starter = Starter(site=site, holder="inventory-1", rules=Rules(), services=ServiceMap())
+    catalogue = Catalogue(Workers(database, now))
+    starter = Starter(site=site, holder="inventory-1", rules=Rules(), services=ServiceMap(), catalogue=catalogue)
     engine = Engine(database, starter, now).start()
     lifecycle = Lifecycle(database, starter, now, engine.wake)
     bus.serve("inventory", handlers.endpoints(site, lifecycle, Leases(database, "inventory-1", now, site=site)))

@@ -11,8 +11,10 @@ from steelyard_common.health import Parts
 from steelyard_common.runner import ServiceSpec
 from steelyard_common.runner import main as run
 
+from .domain.plans import PlanRules
 from .domain.projection import SyncRules
 from .domain.recipe_rules import DEPLOY_TEMPLATE, INSPECTION_RULE, RUNBOOK
+from .domain.workflows import Kind
 from .handlers import access as access_handlers
 from .handlers import allocations as allocation_handlers
 from .handlers import lifecycle as lifecycle_handlers
@@ -27,6 +29,7 @@ from .service import attached_kinds
 from .service.access import Access
 from .service.allocations import Allocations
 from .service.attached import Attached
+from .service.catalogue import Catalogue
 from .service.chassis import Chassis
 from .service.conductors import Conductors
 from .service.engine import Engine
@@ -49,25 +52,50 @@ NAME = "inventory"
 MIGRATIONS = "steelyard_inventory:migrations"
 
 
+def rules(settings: Settings) -> Rules:
+    """What the operator set, in the words of the lifecycle."""
+    most = {Kind.DEPLOY: settings.max_deploys, Kind.CLEAN: settings.max_cleans}
+    waits_s = {
+        Kind.CLEAN: settings.clean_wait_timeout_s,
+        Kind.DEPLOY: settings.deploy_wait_timeout_s,
+        Kind.RESCUE: settings.rescue_wait_timeout_s,
+        Kind.SERVICE: settings.service_wait_timeout_s,
+        Kind.INSPECT: settings.inspect_wait_timeout_s,
+    }
+    return Rules(
+        sync=SyncRules(
+            force=settings.force_power_state, tries=settings.power_sync_tries, window_s=settings.power_sync_window_s
+        ),
+        plan=PlanRules(
+            deny=frozenset(settings.denied_steps),
+            clean_priorities=settings.clean_priorities,
+            waits_s=waits_s,
+            hold_s=settings.hold_timeout_s,
+            powers_off_failed=settings.power_off_after_deploy_failure,
+        ),
+        cleans=settings.automated_clean,
+        automatic_lessee=settings.automatic_lessee,
+        most={kind: limit for kind, limit in most.items() if limit},
+    )
+
+
 class Inventory:
     """All use cases on one database."""
 
     def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
-        sync = SyncRules(
-            force=settings.force_power_state, tries=settings.power_sync_tries, window_s=settings.power_sync_window_s
-        )
+        self.workers = Workers(database, clock)
         starter = Starter(
             site=settings.site,
             holder=settings.instance,
-            rules=Rules(sync=sync, cleans=settings.automated_clean),
+            rules=rules(settings),
             services=ServiceMap(),
+            catalogue=Catalogue(self.workers),
         )
         self.site = settings.site
         self.engine = Engine(database, starter, clock)
         self.lifecycle = Lifecycle(database, starter, clock, self.engine.wake)
         self.leases = Leases(database, settings.instance, clock, site=settings.site)
         self.observations = Observations(database, starter, clock, self.engine.wake)
-        self.workers = Workers(database, clock)
         self.views = NodeViews(database, self.workers, clock)
         self.records = NodeRecords(
             database, settings.site, clock, self.workers, resource_class=settings.default_resource_class or None

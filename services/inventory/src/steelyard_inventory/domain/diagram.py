@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from steelyard_common.contracts.catalogue import StepSpec
+
 from . import progress
-from .projection import PROVISION
+from .endings import PROVISION
+from .planning import plan
+from .plans import NodeFacts, Plan, PlannedStep, PlanRules
 from .runs import Status, StepStatus
 from .transitions import FAILED, HOLDING, STABLE, TARGETS, TRANSIENT, TRANSITIONS, VERBS, WAITING, Event, State
-from .workflows import KINDS, QUEUE_ALLOWANCE_S, Kind, StepSpec, plan
+from .workflows import QUEUE_ALLOWANCE_S, Kind
 
 _NOTE = "<!-- Made from {module} by `make docs`; change it there. -->\n"
 _GROUPS = [
@@ -21,7 +25,24 @@ _EXAMPLES: dict[Kind, dict[str, object]] = {
     Kind.BOOT_MODE: {"target": "uefi"},
     Kind.SECURE_BOOT: {"target": True},
     Kind.BOOT_DEVICE: {"device": "pxe", "persistent": False},
+    Kind.CLEAN: {"automated": True},
+    Kind.SERVICE: {"steps": [{"interface": "bios", "step": "factory_reset"}]},
+    Kind.TIDY: {"of": Kind.DEPLOY},
+    Kind.CHILD: {"step": {"interface": "power", "step": "power_on"}},
 }
+# What the services announce for fake hardware, as far as the page tells of it; with one step of each kind of work.
+_ANNOUNCED: dict[str, dict[str, int]] = {
+    "vendor.log_passthrough": {"clean": 1},
+    "deploy.deploy": {"deploy": 100},
+    "bios.factory_reset": {"service": 0},
+    **{f"deploy.{name}": {} for name in ("prepare", "clean_up", "tear_down", "take_over")},
+    **{f"rescue.{name}": {} for name in ("rescue", "unrescue", "clean_up")},
+    "inspect.inspect_hardware": {},
+}
+_NODE = NodeFacts(
+    uuid="", provision_state=State.MANAGEABLE,
+    interfaces=dict.fromkeys(("power", "management", "deploy", "rescue", "inspect", "bios", "vendor"), "fake"),
+)  # fmt: skip
 _BEGUN_BY: dict[Kind, str] = {
     Kind.VERIFY: "`manage` in state enroll",
     Kind.POWER: "`PUT states/power`, power sync",
@@ -29,9 +50,19 @@ _BEGUN_BY: dict[Kind, str] = {
     Kind.SECURE_BOOT: "`PUT states/secure_boot`",
     Kind.BOOT_DEVICE: "other workflows (the API sets it directly, under a lease)",
     Kind.MOVE: "verbs that need no hardware: `manage` elsewhere, `provide` without cleaning",
+    Kind.CLEAN: "`provide`, the end of an undeployment, `clean`",
+    Kind.DEPLOY: "`active`, `rebuild`",
+    Kind.UNDEPLOY: "`deleted`",
+    Kind.INSPECT: "`inspect`",
+    Kind.ADOPT: "`adopt`",
+    Kind.RESCUE: "`rescue`",
+    Kind.UNRESCUE: "`unrescue`",
+    Kind.SERVICE: "`service`",
+    Kind.TIDY: "the failure or abort of clean, deploy, inspect, rescue, service; abort from service failed",
+    Kind.CHILD: "a step of the parent's workflow",
 }
 _STATUS_MEANS: dict[Status, str] = {
-    Status.RUNNING: "it holds the node's lock",
+    Status.RUNNING: "it holds the node's lock; parked, it waits for a signal while others may have the node",
     Status.DONE: "every step is done",
     Status.FAILED: "a step failed, or its deadline came",
     Status.ABORTED: "somebody asked for it",
@@ -72,13 +103,13 @@ def workflows_page() -> str:
         "# Workflows\n",
         "Everything that touches hardware is a workflow: an ordered list of steps, at most one unfinished a node. How"
         " one runs: [the road of one step](../explanation/engine.md).\n",
-        "| kind | begun by | steps | moves the provision state |",
+        "| kind | begun by | steps (on fake hardware) | moves the provision state |",
         "| --- | --- | --- | --- |",
-        *(f"| {kind} | {_BEGUN_BY[kind]} | {_steps(kind)} | {_moves(kind)} |" for kind in KINDS),
+        *(f"| {kind} | {_BEGUN_BY[kind]} | {_steps(kind)} | {_moves(kind)} |" for kind in Kind),
         "\n## Patience\n",
         "| step | may take (s) | retries | shares a message |",
         "| --- | --- | --- | --- |",
-        *(_patience(spec) for kind in KINDS for spec in plan(kind, _EXAMPLES.get(kind, {}))),
+        *sorted({_patience(step) for kind in Kind for step in _example(kind).steps}),
         f"\nThe engine's deadline is that time and {QUEUE_ALLOWANCE_S:.0f} s for queues, from the first dispatch. A"
         f" retryable failure is tried again after {progress.BACK_OFF_S:.0f} s, then twice as long each time. A step"
         f" that is out is dispatched again after {progress.REDISPATCH_S:.0f} s of silence, then twice as long.\n",
@@ -111,13 +142,21 @@ def _id(state: State) -> str:
     return state.replace(" ", "_").replace("-", "_")
 
 
+def _example(kind: Kind) -> Plan:
+    catalogue = [
+        StepSpec(interface=interface, name=name, description="", kinds=kinds, core=not kinds)
+        for interface, name, kinds in ((*label.split("."), kinds) for label, kinds in _ANNOUNCED.items())
+    ]
+    return plan(kind, _NODE, catalogue, _EXAMPLES.get(kind, {}), PlanRules())
+
+
 def _steps(kind: Kind) -> str:
-    return ", ".join(f"`{spec.interface}.{spec.name}`" for spec in plan(kind, _EXAMPLES.get(kind, {}))) or "none"
+    return ", ".join(f"`{spec.interface}.{spec.name}`" for spec in _example(kind).steps) or "none"
 
 
 def _moves(kind: Kind) -> str:
     return "yes" if kind in PROVISION or kind is Kind.MOVE else ""
 
 
-def _patience(spec: StepSpec) -> str:
+def _patience(spec: PlannedStep) -> str:
     return f"| `{spec.interface}.{spec.name}` | {spec.timeout_s:.0f} | {spec.retries} | {'' if spec.alone else 'yes'} |"

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .locks import Lock
-from .runs import Run, Status, StepRun
+from .runs import Run, StepRun, StepStatus
+from .shown import shown_at_start, shown_now
 from .transitions import Event, State, next_state, target_after
 from .workflows import BOOT_MODES, LEADS_TO, POWER_STATES, REBOOTS, Kind, power_target
 
@@ -40,6 +41,12 @@ class NodeView:
     power_changed_at: datetime | None = None
     power_corrections: int = 0
     fence: int = 0
+    protected: bool = False
+    lessee: str | None = None
+    automatic_lessee: bool = False
+    allocation_uuid: str | None = None
+    console_enabled: bool = False
+    network_interface: str | None = None
     lock: Lock | None = None
 
     def is_locked(self, now: datetime) -> bool:
@@ -56,13 +63,29 @@ class Fact:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """``patch``: node column → new value."""
+    """``patch``: node column → new value. Keys of MERGED go into an object: {name: value, or None to take it out}."""
 
     patch: dict[str, Any] = field(default_factory=dict)
     events: tuple[Fact, ...] = ()
 
     def __add__(self, other: Change) -> Change:
-        return Change(patch=self.patch | other.patch, events=self.events + other.events)
+        return Change(patch=merged(self.patch, other.patch), events=self.events + other.events)
+
+
+# internal: driver_internal_info; instance: instance_info; instance_sealed: its secrets by JSON pointer;
+# instance_clear: True empties both before; properties: properties.
+MERGED = ("internal", "instance", "instance_sealed", "properties")
+
+
+def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """One patch that does what ``first`` and then ``second`` do."""
+    whole = first | second
+    if second.get("instance_clear"):
+        whole |= {name: second.get(name, {}) for name in ("instance", "instance_sealed")}
+    for name in MERGED:
+        if name in first and name in second and not (second.get("instance_clear") and name.startswith("instance")):
+            whole[name] = first[name] | second[name]
+    return whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,17 +108,10 @@ FACTS: dict[str, Callable[[Any], bool]] = {
     "secure_boot": lambda value: value is None or isinstance(value, bool),
     "health": _short_text,
     "vendor": lambda value: isinstance(value, str) and 0 < len(value) <= MAX_TEXT,
+    "properties": lambda value: isinstance(value, dict),
+    "raid_config": lambda value: isinstance(value, dict),
+    "console_enabled": lambda value: isinstance(value, bool),
 }
-# kind → what last_error says before the reason. Kinds with an entry in PROVISION also move the provision state.
-FAILED_TO: dict[Kind, str] = {
-    Kind.VERIFY: "Verifying the node failed",
-    Kind.POWER: "Changing power to {target} failed",
-    Kind.BOOT_MODE: "Setting the boot mode to {target} failed",
-    Kind.SECURE_BOOT: "Setting secure boot to {target} failed",
-    Kind.BOOT_DEVICE: "Setting the boot device to {device} failed",
-    Kind.MOVE: "Moving the node failed",
-}
-PROVISION = frozenset({Kind.VERIFY})
 
 
 def moved(node: NodeView, events: tuple[Event, ...], now: datetime) -> Change:
@@ -111,12 +127,19 @@ def moved(node: NodeView, events: tuple[Event, ...], now: datetime) -> Change:
     return Change(patch=patch, events=(fact,))
 
 
+def passed(node: NodeView, events: tuple[Event, ...], now: datetime) -> Change:
+    """``moved``, or nothing when nothing happened."""
+    return moved(node, events, now) if events else Change()
+
+
 def started(node: NodeView, run: Run, events: tuple[Event, ...], now: datetime, rules: SyncRules) -> Change:
     """What shows at once when a workflow begins. ``events``: the verb that moves the node, if one does."""
-    change = moved(node, events, now) if events else Change()
-    patch: dict[str, Any] = {}
-    if run.cause.get("origin") != SYNC:
+    change = passed(node, events, now)
+    patch: dict[str, Any] = shown_at_start(run)
+    if run.cause.get("origin") != SYNC and run.kind is not Kind.TIDY:
         patch["last_error"] = None
+    if run.kind is Kind.INSPECT:
+        patch |= {"inspection_started_at": now, "inspection_finished_at": None}
     if run.kind is Kind.POWER:
         patch["target_power_state"] = LEADS_TO[power_target(run.params["target"])]
         patch["power_corrections"] = corrections(node, now, rules) + 1 if run.cause.get("origin") == SYNC else 0
@@ -135,20 +158,20 @@ def learnt(node: NodeView, facts: dict[str, Any], run: Run) -> Change:
     return Change(patch=patch, events=(fact,))
 
 
-def ended(node: NodeView, run: Run, now: datetime, rules: SyncRules) -> Change:
-    """What the end of ``run`` leaves: states, last_error, the events of the end. The lock goes with it."""
-    change = Change()
-    failed = run.status is not Status.DONE
-    if run.kind in PROVISION:
-        change += moved(node, (Event.FAIL if failed else Event.DONE,), now)
-    if run.kind is Kind.POWER:
-        change += Change(patch={"target_power_state": None, "power_changed_at": now})
-    if failed:
-        text = _error_text(run)
-        change += Change(patch={"last_error": text})
-        if run.kind is Kind.POWER:
-            change += _power_failed(node, run, text, rules)
-    return change + finished(run)
+def went_on(node: NodeView, run: Run, before: Run, trail: tuple[Event, ...], now: datetime) -> Change:
+    """What shows of a workflow that goes on: the state on its way through waits, its current step, its progress."""
+    change = passed(node, trail, now)
+    change += Change(patch=shown_now(run, before))
+    step = run.current
+    rests = step.status in (StepStatus.WAITING, StepStatus.SLEEPING)
+    old = before.steps[run.current_step]
+    if not rests or (step.status, step.progress, step.signal) == (old.status, old.progress, old.signal):
+        return change
+    data = {
+        "workflow": run.uuid, "kind": run.kind, "step": step.asked, "status": step.status, "progress": step.progress,
+        "signal": step.signal, "deadline_at": step.deadline_at,
+    }  # fmt: skip
+    return change + Change(events=(Fact(name="workflow-progressed", data=data),))
 
 
 def finished(run: Run) -> Change:
@@ -158,13 +181,8 @@ def finished(run: Run) -> Change:
 
 
 def faulted(node: NodeView, text: str) -> Change:
-    """Power can no longer be trusted: maintenance, fault, reason. The power state stays what was last known."""
-    patch = {"maintenance": True, "fault": POWER_FAULT, "maintenance_reason": text, "last_error": text}
-    events = (
-        Fact(name="fault-changed", data={"from": node.fault, "to": POWER_FAULT, "reason": text}),
-        Fact(name="maintenance-changed", data={"on": True, "reason": text}),
-    )
-    return Change(patch=patch, events=events)
+    """Power can no longer be trusted. The power state stays what was last known."""
+    return maintained(node, POWER_FAULT, text)
 
 
 def corrections(node: NodeView, now: datetime, rules: SyncRules) -> int:
@@ -173,18 +191,14 @@ def corrections(node: NodeView, now: datetime, rules: SyncRules) -> int:
     return node.power_corrections if recent else 0
 
 
-def _power_failed(node: NodeView, run: Run, text: str, rules: SyncRules) -> Change:
-    told = Change(
-        events=(Fact(name="power-change-failed", data={"target": run.params["target"], "error": text} | _why(run)),)
+def maintained(node: NodeView, fault: str, text: str) -> Change:
+    """Somebody has to look: maintenance, fault, reason."""
+    patch = {"maintenance": True, "fault": fault, "maintenance_reason": text, "last_error": text}
+    events = (
+        Fact(name="fault-changed", data={"from": node.fault, "to": fault, "reason": text}),
+        Fact(name="maintenance-changed", data={"on": True, "reason": text}),
     )
-    if run.cause.get("origin") == SYNC and node.power_corrections >= rules.tries:
-        return told + faulted(node, f"Power sync gave up after {node.power_corrections} corrections. {text}")
-    return told
-
-
-def _error_text(run: Run) -> str:
-    reason = (run.error or {}).get("message", "no reason was given")
-    return f"{FAILED_TO[run.kind].format_map(run.params)}: {reason}"
+    return Change(patch=patch, events=events)
 
 
 def _about(run: Run) -> dict[str, Any]:
@@ -197,6 +211,6 @@ def _why(run: Run) -> dict[str, Any]:
 
 def _step_fact(step: StepRun) -> dict[str, Any]:
     return {
-        "step": step.label, "status": step.status, "attempts": step.attempt, "error": step.error,
+        "step": step.asked, "status": step.status, "attempts": step.attempt, "error": step.error,
         "started_at": step.started_at, "finished_at": step.finished_at,
     }  # fmt: skip

@@ -33,7 +33,11 @@ class StepStatus(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepRun:
-    """One step with what has become of it (store.tables.steps)."""
+    """One step with what has become of it (store.tables.steps).
+
+    ``info``: what the planner knew and is not the default: source, priority, asked, wait_s, children, is_abortable,
+    requires_ramdisk (domain/plans.PlannedStep).
+    """
 
     index: int
     interface: str
@@ -42,6 +46,7 @@ class StepRun:
     timeout_s: float
     retries: int = 0
     alone: bool = False
+    info: dict[str, Any] = field(default_factory=dict)
     status: StepStatus = StepStatus.PENDING
     attempt: int = 0
     failures: int = 0
@@ -58,10 +63,34 @@ class StepRun:
     def label(self) -> str:
         return f"{self.interface}.{self.name}"
 
+    @property
+    def asked(self) -> str:
+        """Its name as it was asked for."""
+        return str(self.info.get("asked") or self.label)
+
+    @property
+    def is_core(self) -> bool:
+        """Of the machinery: not shown as the node's step."""
+        return bool(self.info.get("source", "core") == "core")
+
+    @property
+    def is_abortable(self) -> bool:
+        return bool(self.info.get("abortable", True))
+
+    @property
+    def wait_s(self) -> float | None:
+        """How long it may wait for a signal while the node is free for others; None: it keeps the node."""
+        return self.info.get("wait_s")
+
+    @property
+    def children(self) -> list[str] | None:
+        """The nodes it runs on instead."""
+        return self.info.get("children")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """One workflow with its steps."""
+    """One workflow with its steps. ``parked``: it waits for a signal and holds no lock meanwhile."""
 
     uuid: str
     node_uuid: str
@@ -73,6 +102,7 @@ class Run:
     steps: tuple[StepRun, ...]
     status: Status = Status.RUNNING
     current_step: int = 0
+    parked: bool = False
     due_at: datetime | None = None
     abort_asked_at: datetime | None = None
     finished_at: datetime | None = None

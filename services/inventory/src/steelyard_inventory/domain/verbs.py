@@ -1,72 +1,86 @@
-"""What a verb of the API asks of a node: is it legal, and which workflow does it start (api facts §7.1)."""
+"""What a verb of the API asks of a node: is it legal, and which workflow does it start (api facts §7.1).
+
+Power and boot settings here; the verbs of states/provision in domain/provisioning.py.
+"""
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from steelyard_common.errors import InvalidRequest
+from steelyard_common.contracts.catalogue import StepSpec
 
+from .planning import plan
+from .plans import NodeFacts, Params, Plan, PlanRules
 from .projection import SYNC, NodeView
-from .transitions import Event, State, next_state
+from .transitions import Event
 from .workflows import Kind, PowerTarget, check_boot_settings, check_power
+
+
+class Parked(enum.Enum):
+    """What becomes of the workflow that waits while the node is free: nothing, its end, it goes on, or it ends later
+    because its step may not be interrupted."""
+
+    LEAVE = enum.auto()
+    END = enum.auto()
+    WAKE = enum.auto()
+    FLAG = enum.auto()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Intent:
-    """A workflow to be. ``events``: what happens to the node's provision state as it starts."""
+    """A workflow to be; ``kind`` None: none begins. ``events``: what happens to the node's provision state at once.
 
-    kind: Kind
+    ``params`` are told in events: no secrets. ``patch``: node columns that are written as it begins.
+    """
+
+    kind: Kind | None
     params: dict[str, Any] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
+    plan: Plan = field(default_factory=Plan)
+    patch: dict[str, Any] = field(default_factory=dict, repr=False)
+    parked: Parked = Parked.LEAVE
 
 
-def power(node: NodeView, target: PowerTarget, timeout_s: int | None) -> Intent:
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A node and what can be done with it: what every verb looks at."""
+
+    view: NodeView
+    facts: NodeFacts
+    catalogue: Sequence[StepSpec] = ()
+    rules: PlanRules = field(default_factory=PlanRules)
+
+    def plan(self, kind: Kind, params: Params) -> Plan:
+        """Errors: InvalidRequest, Unavailable."""
+        return plan(kind, self.facts, self.catalogue, params, self.rules)
+
+
+def power(subject: Subject, target: PowerTarget, timeout_s: int | None) -> Intent:
     """Errors: InvalidRequest, Conflict."""
+    node = subject.view
     check_power(node.provision_state, target, timeout_s, disable_power_off=node.disable_power_off)
-    return Intent(kind=Kind.POWER, params={"target": target, "timeout_s": timeout_s})
+    return _planned(subject, Kind.POWER, {"target": target, "timeout_s": timeout_s})
 
 
-def correction(target: str) -> tuple[Intent, dict[str, Any]]:
+def correction(subject: Subject, target: str) -> tuple[Intent, dict[str, Any]]:
     """Power sync sets the hardware back: the workflow and its cause."""
-    return Intent(kind=Kind.POWER, params={"target": target, "timeout_s": None}), {"origin": SYNC}
+    return _planned(subject, Kind.POWER, {"target": target, "timeout_s": None}), {"origin": SYNC}
 
 
-def boot_mode(node: NodeView, target: str) -> Intent:
+def boot_mode(subject: Subject, target: str) -> Intent:
     """Errors: Conflict while work is going on."""
-    check_boot_settings(node.provision_state)
-    return Intent(kind=Kind.BOOT_MODE, params={"target": target})
+    check_boot_settings(subject.view.provision_state)
+    return _planned(subject, Kind.BOOT_MODE, {"target": target})
 
 
-def secure_boot(node: NodeView, target: bool) -> Intent:
+def secure_boot(subject: Subject, target: bool) -> Intent:
     """Errors: Conflict while work is going on."""
-    check_boot_settings(node.provision_state)
-    return Intent(kind=Kind.SECURE_BOOT, params={"target": target})
+    check_boot_settings(subject.view.provision_state)
+    return _planned(subject, Kind.SECURE_BOOT, {"target": target})
 
 
-def provision(node: NodeView, event: Event, *, cleans: bool) -> Intent:
-    """``cleans``: what holds for nodes that do not say if they are to be cleaned. Errors: InvalidRequest."""
-    next_state(node.provision_state, event)
-    match event:
-        case Event.MANAGE if node.provision_state is State.ENROLL:
-            return Intent(kind=Kind.VERIFY, params={}, events=(event,))
-        case Event.MANAGE:
-            return Intent(kind=Kind.MOVE, params={"target": event}, events=(event,))
-        case Event.PROVIDE:
-            return _provide(node, cleans=cleans)
-        case _:
-            raise _no_provider(event)
-
-
-def _provide(node: NodeView, *, cleans: bool) -> Intent:
-    if node.retired:
-        raise InvalidRequest(f"Node {node.uuid} is retired: it can not be provided.")
-    if cleans if node.automated_clean is None else node.automated_clean:
-        raise _no_provider(Event.CLEAN)
-    return Intent(kind=Kind.MOVE, params={"target": Event.PROVIDE}, events=(Event.PROVIDE, Event.DONE))
-
-
-def _no_provider(event: Event) -> InvalidRequest:
-    return InvalidRequest(
-        f'The action "{event}" is legal here, but no step provider offers it in this installation yet.'
-    )
+def _planned(subject: Subject, kind: Kind, params: dict[str, Any]) -> Intent:
+    return Intent(kind=kind, params=params, plan=subject.plan(kind, params))

@@ -1,15 +1,12 @@
-"""What a workflow is made of: kind and parameters → its steps (docs/reference/workflows.md is made from KINDS).
+"""The kinds of workflows, and what is asked before one that changes power or boot settings begins.
 
-A step is asked of a provider by interface and name. ``alone``: it cannot simply be repeated, so it shares no message.
-``retries``: how many retryable failures are forgiven. ``timeout_s``: what the step itself may take; the engine's
-deadline adds QUEUE_ALLOWANCE_S, so that a long queue fails nothing.
+Which steps a kind is made of: domain/planning.py.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 from steelyard_common.errors import Conflict, InvalidRequest
@@ -33,6 +30,16 @@ class Kind(enum.StrEnum):
     SECURE_BOOT = "secure-boot"
     BOOT_DEVICE = "boot-device"
     MOVE = "move"  # a verb that needs no hardware: it has no steps and ends as it begins
+    CLEAN = "clean"
+    DEPLOY = "deploy"
+    UNDEPLOY = "undeploy"
+    INSPECT = "inspect"
+    ADOPT = "adopt"
+    RESCUE = "rescue"
+    UNRESCUE = "unrescue"
+    SERVICE = "service"
+    TIDY = "tidy"  # what has to be taken back after one of the above failed or was aborted
+    CHILD = "child-step"  # one step on a child, asked by a step of its parent's workflow
 
 
 class PowerTarget(enum.StrEnum):
@@ -59,62 +66,6 @@ LEADS_TO: dict[PowerTarget, str] = {
 POWER_STATES = frozenset({"power on", "power off"})
 BOOT_MODES = frozenset({"bios", "uefi"})
 NO_POWER_CHANGE = frozenset({State.CLEANING, State.CLEAN_WAIT})
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepSpec:
-    """A step to be: what to ask of which interface, and how patient to be."""
-
-    interface: str
-    name: str
-    args: dict[str, Any] = field(default_factory=dict)
-    timeout_s: float = READ_TIMEOUT_S
-    retries: int = 2
-    alone: bool = False
-
-
-def _verify(_params: Mapping[str, Any]) -> list[StepSpec]:
-    return [StepSpec(interface="power", name="verify"), StepSpec(interface="management", name="observe")]
-
-
-def _power(params: Mapping[str, Any]) -> list[StepSpec]:
-    target = power_target(params["target"])
-    timeout_s = params.get("timeout_s") or (SOFT_TIMEOUT_S if target in SOFT else HARD_TIMEOUT_S)
-    # A reboot, and a soft action that falls back to a hard one, waits twice.
-    waits = 2 if target in REBOOTS else 1
-    return [
-        StepSpec(
-            interface="power",
-            name="set_power",
-            args={"target": str(target), "timeout_s": timeout_s},
-            timeout_s=waits * timeout_s + BMC_ALLOWANCE_S,
-            retries=1,
-            alone=True,
-        )
-    ]
-
-
-def _management(name: str, *arguments: str) -> Callable[[Mapping[str, Any]], list[StepSpec]]:
-    def plan_one(params: Mapping[str, Any]) -> list[StepSpec]:
-        args = {argument: params[argument] for argument in arguments}
-        return [StepSpec(interface="management", name=name, args=args, retries=1)]
-
-    return plan_one
-
-
-KINDS: dict[Kind, Callable[[Mapping[str, Any]], list[StepSpec]]] = {
-    Kind.VERIFY: _verify,
-    Kind.POWER: _power,
-    Kind.BOOT_MODE: _management("set_boot_mode", "target"),
-    Kind.SECURE_BOOT: _management("set_secure_boot", "target"),
-    Kind.BOOT_DEVICE: _management("set_boot_device", "device", "persistent"),
-    Kind.MOVE: lambda _params: [],
-}
-
-
-def plan(kind: Kind, params: Mapping[str, Any]) -> list[StepSpec]:
-    """The steps of a workflow, in order. Errors: InvalidRequest when a parameter makes no sense."""
-    return KINDS[kind](params)
 
 
 def power_target(word: Any) -> PowerTarget:

@@ -10,6 +10,7 @@ import orjson
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from steelyard_common.bus import CALLER, Bus, Delivery, Endpoint, Request
 from steelyard_common.contracts import subjects
+from steelyard_common.contracts.api import MAX_MINOR
 from steelyard_common.contracts.steps import ResultMessage
 from steelyard_common.errors import InvalidRequest
 from steelyard_common.telemetry import get_logger
@@ -39,7 +40,25 @@ class PowerSchema(IdentSchema):
 
 
 class ProvisionSchema(IdentSchema):
+    """The parameters as the gateway let them through: shapes checked, secrets sealed."""
+
     target = fields.String(required=True)
+    api = fields.Dict(load_default=dict)
+    configdrive = fields.Raw(allow_none=True)
+    deploy_steps = fields.List(fields.Dict(), allow_none=True)
+    clean_steps = fields.List(fields.Dict(), allow_none=True)
+    service_steps = fields.List(fields.Dict(), allow_none=True)
+    runbook = fields.String(allow_none=True)
+    disable_ramdisk = fields.Boolean(allow_none=True)
+    rescue_password = fields.String(allow_none=True)
+
+
+PARAMETERS = tuple(name for name in ProvisionSchema().fields if name not in ("ident", "target", "api"))
+
+
+class SignalSchema(IdentSchema):
+    signal = fields.String(required=True, validate=validate.Length(min=1, max=255))
+    data = fields.Dict(allow_none=True, load_default=None)
 
 
 class BootModeSchema(IdentSchema):
@@ -101,7 +120,13 @@ def caller(request: Request) -> Caller:
     request_id = request.headers.get(IDEMPOTENCY) or head.get("request_id") or ""
     cause = {"origin": "api", "user": head.get("user"), "request_id": head.get("request_id")}
     trace = request.headers.get("traceparent")
-    return Caller(cause=cause | ({"traceparent": trace} if trace else {}), request_id=str(request_id))
+    cause |= {"traceparent": trace} if trace else {}
+    return Caller(cause=cause, request_id=str(request_id), project=head.get("project"))
+
+
+def provision_params(body: dict[str, Any]) -> dict[str, Any]:
+    """What came with a verb of states/provision."""
+    return {name: body[name] for name in PARAMETERS if body.get(name) is not None}
 
 
 def endpoints(site: str, lifecycle: Lifecycle, leases: Leases) -> Sequence[Endpoint]:
@@ -118,7 +143,18 @@ def endpoints(site: str, lifecycle: Lifecycle, leases: Leases) -> Sequence[Endpo
         verb("set-power", PowerSchema, lambda body, who: lifecycle.set_power(
             body["ident"], body["target"], body["timeout_s"], who)),
         verb("set-provision", ProvisionSchema, lambda body, who: lifecycle.set_provision(
-            body["ident"], body["target"], who)),
+            body["ident"], body["target"], who, provision_params(body), body["api"].get("minor", MAX_MINOR))),
+        Endpoint(
+            subject=subjects.command(site, "inventory", "signal"),
+            handler=lambda request: {"woken": lifecycle.send_signal(
+                request.body["ident"], request.body["signal"], request.body["data"])},
+            schema=SignalSchema,
+        ),
+        Endpoint(
+            subject=subjects.command(site, "inventory", "abort-workflow"),
+            handler=lambda request: {"asked": lifecycle.abort_workflow(request.body["ident"])},
+            schema=IdentSchema,
+        ),
         verb("set-boot-mode", BootModeSchema, lambda body, who: lifecycle.set_boot_mode(
             body["ident"], body["target"], who)),
         verb("set-secure-boot", SecureBootSchema, lambda body, who: lifecycle.set_secure_boot(

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from prometheus_client import Counter
 from steelyard_common.contracts.steps import Outcome, ResultMessage
@@ -19,12 +19,13 @@ from steelyard_common.errors import SteelyardError, Unavailable
 from steelyard_common.telemetry import get_logger
 
 from ..domain import projection
-from ..domain.progress import Move, look, take
+from ..domain.progress import Move, conclude, is_due, look, take, wake
 from ..domain.projection import Change
-from ..domain.runs import Run
+from ..domain.runs import Run, StepStatus
 from ..store import locks
 from ..store import workflows as store
-from ..store.provider_view import NodeRow
+from ..store.provider_view import NodeRow, after
+from . import children
 from .outgoing import emit_events, emit_steps
 from .starting import Clock, Starter
 
@@ -34,10 +35,14 @@ LONGEST_SLEEP_S = 1.0
 SHORTEST_SLEEP_S = 0.02  # for what is due and held by somebody else just now
 CHORES_EVERY_S = 5.0
 POSTPONE_S = 30.0
+TAKEN_S = 1.0  # a parked workflow that is to go on while somebody else has the node tries again so soon
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 FINISHED = Counter("steelyard_workflows_finished", "Workflows that ended", ["kind", "status"])
 DROPPED = Counter("steelyard_outcomes_dropped", "Outcomes that were not expected (any more)")
+
+
+Decide = Callable[[Transaction, store.Loaded, datetime], Move]
 
 
 class Engine:
@@ -61,7 +66,8 @@ class Engine:
         for result in results:
             by_workflow.setdefault(result.workflow, []).append(result)
 
-        def decide(run: Run, now: datetime) -> Move:
+        def decide(_transaction: Transaction, loaded: store.Loaded, now: datetime) -> Move:
+            run = loaded.run
             answers = (each.outcomes for each in by_workflow[run.uuid] if each.fence == run.fence)
             return _take_all(run, answers, now, self._starter)
 
@@ -134,7 +140,7 @@ class Engine:
 
     def _look_at_due(self, now: datetime, most: int) -> int:
         with self._database.begin() as transaction:
-            loaded = store.load_due(transaction.connection, now, most)
+            loaded = self._load_due(transaction, now, most)
             self._settle(transaction, loaded, self._look, now)
         return len(loaded)
 
@@ -142,7 +148,7 @@ class Engine:
         """After a batch failed: each in a transaction of its own; what fails is put off."""
         for _ in range(BATCH):
             with self._database.begin() as transaction:
-                loaded = store.load_due(transaction.connection, now, 1)
+                loaded = self._load_due(transaction, now, 1)
                 if not loaded:
                     return 0
                 try:
@@ -155,39 +161,79 @@ class Engine:
                     store.postpone(transaction.connection, run.uuid, now + timedelta(seconds=POSTPONE_S))
         return BATCH
 
-    def _look(self, run: Run, now: datetime) -> Move:
+    def _load_due(self, transaction: Transaction, now: datetime, most: int) -> list[store.Loaded]:
+        """Those that are parked with their node's lock: they need it to go on."""
+        loaded = store.load_due(transaction.connection, now, most)
+        parked = [each.node.view.uuid for each in loaded if each.run.parked]
+        held = locks.read(transaction.connection, parked) if parked else {}
+        return [replace(each, node=locks.with_lock(each.node, held)) for each in loaded] if held else loaded
+
+    def _look(self, transaction: Transaction, loaded: store.Loaded, now: datetime) -> Move:
+        run, node = loaded.run, loaded.node.view
+        if run.parked:
+            if node.is_locked(now):
+                return Move(run=replace(run, due_at=now + timedelta(seconds=TAKEN_S)))
+            return wake(run, now, node.fence + 1, self._starter.services)
+        if _is_for_children(run, now):
+            return conclude(run, children.look(transaction, self._starter, run, now), now, self._starter.services)
         return look(run, now, self._starter.services)
 
     def _settle(
-        self,
-        transaction: Transaction,
-        loaded: Iterable[store.Loaded],
-        decide: Callable[[Run, datetime], Move],
-        now: datetime,
+        self, transaction: Transaction, loaded: Iterable[store.Loaded], decide: Decide, now: datetime
     ) -> list[datetime]:
         """Decide for each, write all; messages go out with the transaction. → when to look again"""
-        written: list[store.Written] = []
+        saved: list[store.Written] = []
+        started: list[store.Written] = []
         for each in loaded:
-            move = decide(each.run, now)
+            move = decide(transaction, each, now)
             if move.run is not each.run:
-                written.append(self._settle_one(transaction, each, move, now))
-        if written:
-            store.save(transaction.connection, written, now)
-        return [each.run.due_at for each in written if each.run.due_at is not None]
+                written, node = self._settle_one(transaction, each, move, now)
+                saved.append(written)
+                started += self._go_on(transaction, node, move.run, written, now)
+        if saved:
+            store.save(transaction.connection, saved, now)
+        if started:
+            store.start(transaction.connection, started, now)
+        return [each.run.due_at for each in (*saved, *started) if each.run.due_at is not None]
 
-    def _settle_one(self, transaction: Transaction, loaded: store.Loaded, move: Move, now: datetime) -> store.Written:
-        run, node = move.run, loaded.node
+    def _settle_one(
+        self, transaction: Transaction, loaded: store.Loaded, move: Move, now: datetime
+    ) -> tuple[store.Written, NodeRow]:
+        """→ what is to be written, and the node as it will be"""
+        run, node, before = move.run, loaded.node, loaded.run
         change = projection.learnt(node.view, move.facts, run) if move.facts else Change()
+        holder = ""
         if run.finished_at is not None:
-            change += projection.ended(node.view, run, now, self._starter.rules.sync)
+            change += projection.passed(node.view, move.trail, now)
+            change += self._starter.close(transaction, after(node, change.patch), run, before, now)
             change += Change(patch={"reservation": None})
             FINISHED.labels(run.kind, run.status).inc()
+        else:
+            change += projection.went_on(node.view, run, before, move.trail, now)
+            if run.parked != before.parked:
+                holder = "" if run.parked else self._starter.holder
+                change += Change(patch={"reservation": holder or None, "fence": run.fence})
+        node = after(node, change.patch)
         if move.send:
-            emit_steps(transaction, self._starter.site, run, move.send, _now_known(node, change))
+            emit_steps(transaction, self._starter.site, run, move.send, node.provider)
         emit_events(transaction, self._starter.site, run.node_uuid, change, run.cause, now)
         if move.dropped:
             DROPPED.inc(move.dropped)
-        return store.Written(run=run, before=loaded.run, patch=change.patch)
+        return store.Written(run=run, before=before, patch=change.patch, holder=holder), node
+
+    def _go_on(
+        self, transaction: Transaction, node: NodeRow, run: Run, written: store.Written, now: datetime
+    ) -> list[store.Written]:
+        """What follows the end of a workflow, in the same transaction: the node is never seen in between."""
+        intent = self._starter.next(transaction.connection, node, run) if run.finished_at is not None else None
+        if intent is None:
+            return []
+        if intent.kind is not None:
+            return [self._starter.start(transaction, node, intent, run.cause, now)]
+        change = projection.passed(node.view, intent.events, now) + Change(patch=intent.patch)
+        emit_events(transaction, self._starter.site, run.node_uuid, change, run.cause, now)
+        written.patch.update(projection.merged(written.patch, change.patch))
+        return []
 
     def _chores(self, now: datetime) -> None:
         with self._database.begin() as transaction:
@@ -213,9 +259,12 @@ def _take_all(run: Run, answers: Iterable[Sequence[Outcome]], now: datetime, sta
     return Move(run=run)
 
 
-def _now_known(node: NodeRow, change: Change) -> dict[str, Any]:
-    """The provider's view of the node, with what this very batch learnt."""
-    return node.provider | {name: value for name, value in change.patch.items() if name in node.provider}
+def _is_for_children(run: Run, now: datetime) -> bool:
+    """Whether its current step runs on children and there is nothing more urgent: abort, deadline."""
+    step = run.current
+    if step.children is None or step.status is not StepStatus.SLEEPING or run.abort_asked_at is not None:
+        return False
+    return is_due(run, now) and (step.deadline_at is None or step.deadline_at > now)
 
 
 def _uuids(loaded: Iterable[store.Loaded]) -> set[str]:

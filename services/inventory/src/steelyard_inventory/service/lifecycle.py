@@ -5,26 +5,29 @@ Lock, workflow, steps, node change, first dispatch and events are written togeth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
 from steelyard_common.bmc import driver_info
 from steelyard_common.db import Database, Transaction
-from steelyard_common.errors import InvalidRequest, NotFound, SteelyardError
+from steelyard_common.errors import NotFound, SteelyardError
 
-from ..domain import verbs, workflows
+from ..domain import endings, projection, verbs, workflows
 from ..domain.locks import busy
-from ..domain.progress import ask_abort, signal
-from ..domain.projection import NodeView
+from ..domain.progress import abort_now, ask_abort, signal
+from ..domain.projection import Change
 from ..domain.runs import Run
-from ..domain.transitions import Event, next_state, verb
-from ..domain.verbs import Intent
+from ..domain.transitions import Event, verb
+from ..domain.verbs import Intent, Parked
 from ..store import locks
 from ..store import workflows as store
-from ..store.provider_view import NodeRow
+from ..store.provider_view import NodeRow, after
 from .combining import Combiner
+from .outgoing import emit_events
+from .provisioning import Provisioning, Request
 from .starting import Clock, Starter
 
 
@@ -34,6 +37,7 @@ class Caller:
 
     cause: dict[str, Any] = field(default_factory=dict)
     request_id: str = ""
+    project: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +47,8 @@ class _Command:
     ident: str
     key: str | None
     cause: dict[str, Any]
-    decide: Callable[[NodeRow], Intent]
+    decide: Callable[[Connection, NodeRow], Intent]
+    event: Event | None = None
 
 
 class Lifecycle:
@@ -55,69 +60,61 @@ class Lifecycle:
         self._clock = clock
         self._wake = wake
         self._verbs = Combiner(self._start)
+        self.provisioning = Provisioning(starter)
 
     def set_power(self, ident: str, target: str, timeout_s: int | None, caller: Caller) -> None:
         """Errors: InvalidRequest, NotFound, Conflict, Busy."""
         wanted = workflows.power_target(target)
 
-        def decide(node: NodeRow) -> Intent:
-            intent = verbs.power(node.view, wanted, timeout_s)
+        def decide(connection: Connection, node: NodeRow) -> Intent:
+            intent = verbs.power(self._starter.subject(connection, node), wanted, timeout_s)
             interfaces = node.provider["interfaces"]
             driver_info.validate(interfaces.get("power", ""), node.provider["driver_info"])
             return intent
 
         self._ask(ident, "power", f"{target} {timeout_s}", caller, decide)
 
-    def set_provision(self, ident: str, target: str, caller: Caller) -> None:
-        """Errors: InvalidRequest, NotFound, Busy."""
+    def set_provision(
+        self, ident: str, target: str, caller: Caller, params: Mapping[str, Any] | None = None, minor: int = 115
+    ) -> None:
+        """Errors: InvalidRequest, NotFound, Conflict, Forbidden, Busy, Unavailable."""
         event = verb(target)
-        if event is Event.ABORT:
-            self._abort(ident, event)
-            return
-        cleans = self._starter.rules.cleans
-        self._ask(ident, "provision", event, caller, lambda node: verbs.provision(node.view, event, cleans=cleans))
+        request = Request(event=event, params=params or {}, minor=minor, project=caller.project)
+
+        def decide(connection: Connection, node: NodeRow) -> Intent:
+            return self.provisioning.decide(connection, node, request)
+
+        self._ask(ident, "provision", event, caller, decide, event)
 
     def set_boot_mode(self, ident: str, target: str, caller: Caller) -> None:
         """Errors: InvalidRequest, NotFound, Conflict, Busy."""
         mode = workflows.boot_mode(target)
-        self._ask(ident, "boot-mode", mode, caller, lambda node: verbs.boot_mode(node.view, mode))
+        subject = self._starter.subject
+        self._ask(ident, "boot-mode", mode, caller, lambda on, node: verbs.boot_mode(subject(on, node), mode))
 
     def set_secure_boot(self, ident: str, target: bool, caller: Caller) -> None:
         """Errors: InvalidRequest, NotFound, Conflict, Busy."""
         wanted = workflows.secure_boot(target)
-        self._ask(ident, "secure-boot", wanted, caller, lambda node: verbs.secure_boot(node.view, wanted))
+        subject = self._starter.subject
+        self._ask(ident, "secure-boot", wanted, caller, lambda on, node: verbs.secure_boot(subject(on, node), wanted))
 
     def abort_workflow(self, ident: str) -> bool:
-        """Ask the node's workflow to stop at the next chance. → whether there is one that was not asked yet"""
+        """Ask the node's workflows to stop at the next chance. → whether there is one that was not asked yet"""
         now = self._clock()
         return self._change_active(ident, lambda run: ask_abort(run, now), now)
 
-    def send_signal(self, ident: str, name: str) -> bool:
+    def send_signal(self, ident: str, name: str, data: dict[str, Any] | None = None) -> bool:
         """Wake the node's step that waits for ``name``. → whether one did"""
         now = self._clock()
-        return self._change_active(ident, lambda run: signal(run, name, now), now)
-
-    def _abort(self, ident: str, event: Event) -> None:
-        """The verb: legal in waiting and holding states only; what works there is asked to stop."""
-        with self._database.begin() as transaction:
-            node = _known(transaction, ident).view
-            try:
-                next_state(node.provision_state, event)
-            except InvalidRequest:
-                if node.lock is not None and node.is_locked(self._clock()):
-                    raise busy(node.lock) from None
-                raise
-        if not self.abort_workflow(ident):
-            verbs.provision(node, event, cleans=False)
+        return self._change_active(ident, lambda run: signal(run, name, now, data), now)
 
     def _change_active(self, ident: str, change: Callable[[Run], Run], now: datetime) -> bool:
-        """Change the node's unfinished workflow; the engine does the rest when it looks."""
+        """Change the node's unfinished workflows; the engine does the rest when it looks."""
         with self._database.begin() as transaction:
-            uuid = store.active(transaction.connection, _known(transaction, ident).view.uuid)
-            loaded = store.load(transaction.connection, [uuid] if uuid else [])
+            uuids = store.active(transaction.connection, _known(transaction, ident).view.uuid)
             changed = [
                 store.Written(run=run, before=each.run, patch={})
-                for each in loaded
+                for each in store.load(transaction.connection, uuids)
                 if (run := change(each.run)) is not each.run
             ]
             if changed:
@@ -126,9 +123,17 @@ class Lifecycle:
             self._wake(now)
         return bool(changed)
 
-    def _ask(self, ident: str, name: str, target: object, caller: Caller, decide: Callable[[NodeRow], Intent]) -> None:
+    def _ask(
+        self,
+        ident: str,
+        name: str,
+        target: object,
+        caller: Caller,
+        decide: Callable[[Connection, NodeRow], Intent],
+        event: Event | None = None,
+    ) -> None:
         key = workflows.idempotency_key(name, target, caller.request_id)
-        self._verbs.submit(_Command(ident=ident, key=key, cause=caller.cause, decide=decide))
+        self._verbs.submit(_Command(ident=ident, key=key, cause=caller.cause, decide=decide, event=event))
 
     def _start(self, commands: list[_Command]) -> list[SteelyardError | None]:
         """A batch of verbs in one transaction; what each of them met."""
@@ -183,21 +188,56 @@ class _Batch:
         node = self._nodes[uuid]
         if node.view.lock is not None and node.view.is_locked(self._now):
             raise busy(node.view.lock)
-        intent = command.decide(node)
-        if uuid in self._started:
-            self.flush()  # one statement changes a row once
-        written = self._starter.start(self._transaction, node, intent, command.cause, self._now, command.key)
-        self._started[uuid] = written
-        if written.run.due_at is not None:
-            self.due_at = min(self.due_at or written.run.due_at, written.run.due_at)
-        self._nodes[uuid] = replace(node, view=_after(node.view, written, self._starter))
+        if uuid in self._started or self._starter.rules.most:
+            self.flush()  # one statement changes a row once; and who counts must see what is written
+        intent = command.decide(self._transaction.connection, node)
+        if intent.parked is not Parked.LEAVE or intent.kind is None:
+            node = self._change_parked(node, intent, command)
+        if intent.kind is not None:
+            node = self._begin(node, intent, command)
+        self._nodes[uuid] = node
         if command.key is not None:
             self.repeats.add((uuid, command.key))
 
+    def _begin(self, node: NodeRow, intent: Intent, command: _Command) -> NodeRow:
+        written = self._starter.start(self._transaction, node, intent, command.cause, self._now, command.key)
+        self._started[node.view.uuid] = written
+        self._due(written.run.due_at)
+        return after(node, written.patch, self._starter.lock_of(written))
 
-def _after(view: NodeView, written: store.Written, starter: Starter) -> NodeView:
-    known = {name: value for name, value in written.patch.items() if name in NodeView.__dataclass_fields__}
-    return replace(view, lock=starter.lock_of(written), **known)
+    def _change_parked(self, node: NodeRow, intent: Intent, command: _Command) -> NodeRow:
+        """What the verb does to the workflow that waits on the node: end it, wake it, or mark it to end later."""
+        now, connection = self._now, self._transaction.connection
+        before = store.parked(connection, [node.view.uuid]).get(node.view.uuid)
+        change = projection.passed(node.view, intent.events, now) if intent.kind is None else Change()
+        if before is not None:
+            run = _changed(before, intent.parked, now)
+            if run.finished_at is not None:
+                change += endings.cut_off(node.view, run, before, now, command.event or Event.ABORT)
+            else:
+                change += projection.went_on(node.view, run, before, (), now)
+            store.save(connection, [store.Written(run=run, before=before, patch=change.patch)], now)
+            self._due(run.due_at)
+        elif change.patch:
+            store.patch_nodes(connection, {node.view.uuid: change.patch}, now)
+        emit_events(self._transaction, self._starter.site, node.view.uuid, change, command.cause, now)
+        return after(node, change.patch)
+
+    def _due(self, due_at: datetime | None) -> None:
+        if due_at is not None:
+            self.due_at = min(self.due_at or due_at, due_at)
+
+
+def _changed(run: Run, parked: Parked, now: datetime) -> Run:
+    match parked:
+        case Parked.END:
+            return abort_now(run, now)
+        case Parked.WAKE:
+            return signal(run, str(run.current.signal), now)
+        case Parked.FLAG:
+            return ask_abort(run, now)
+        case Parked.LEAVE:
+            return run
 
 
 def _known(transaction: Transaction, ident: str) -> NodeRow:

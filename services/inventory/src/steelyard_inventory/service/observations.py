@@ -78,6 +78,6 @@ class Observations:
                 patches[node.view.uuid] = change
                 emit_events(transaction, self._starter.site, node.view.uuid, change, SYNC_CAUSE, now)
             case Correct(target=target):
-                intent, cause = verbs.correction(target)
+                intent, cause = verbs.correction(self._starter.subject(transaction.connection, node), target)
                 started.append(self._starter.start(transaction, node, intent, cause, now))
                 log.info("power is corrected", node=node.view.uuid, target=target)

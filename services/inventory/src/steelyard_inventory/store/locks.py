@@ -23,6 +23,11 @@ _LOCK_NODES = text(
     f"SELECT {COLUMNS} FROM nodes n WHERE n.uuid = ANY(CAST(:uuids AS uuid[])) OR n.name = ANY(:names) "  # noqa: S608
     "ORDER BY n.id FOR NO KEY UPDATE OF n"
 )
+_TRY_NODES = text(
+    f"SELECT {COLUMNS} FROM nodes n WHERE n.uuid = ANY(CAST(:uuids AS uuid[])) "  # noqa: S608
+    "ORDER BY n.id FOR NO KEY UPDATE OF n SKIP LOCKED"
+)
+_COUNT = text("SELECT count(*) FROM nodes WHERE uuid = ANY(CAST(:uuids AS uuid[]))")
 _READ_NODES = text(
     f"SELECT {COLUMNS} FROM nodes n WHERE n.uuid = ANY(CAST(:uuids AS uuid[])) OR n.name = ANY(:names)"  # noqa: S608
 )
@@ -58,7 +63,19 @@ def lock_nodes(connection: Connection, idents: Collection[str]) -> dict[str, Nod
     """Take the rows of nodes by UUID or name, in id order; the answer is by what was asked."""
     found = _by_ident(idents, connection.execute(_LOCK_NODES, _asked(idents)).mappings().all())
     locks = read(connection, [row.view.uuid for row in found.values()])
-    return {ident: _with_lock(row, locks) for ident, row in found.items()}
+    return {ident: with_lock(row, locks) for ident, row in found.items()}
+
+
+def try_lock_nodes(connection: Connection, uuids: Collection[str]) -> list[NodeRow]:
+    """Take the rows that nobody else has in hand just now; locks are read."""
+    rows = [node_row(row) for row in connection.execute(_TRY_NODES, {"uuids": list(uuids)}).mappings()]
+    locks = read(connection, [row.view.uuid for row in rows])
+    return [with_lock(row, locks) for row in rows]
+
+
+def count(connection: Connection, uuids: Collection[str]) -> int:
+    """How many of these nodes there are."""
+    return int(connection.execute(_COUNT, {"uuids": list(uuids)}).scalar_one())
 
 
 def read_nodes(connection: Connection, idents: Collection[str]) -> dict[str, NodeRow]:
@@ -124,6 +141,7 @@ def _by_ident(idents: Collection[str], rows: Sequence[RowMapping]) -> dict[str, 
     return {ident: known[key] for ident in idents if (key := as_uuid(ident) or ident) in known}
 
 
-def _with_lock(row: NodeRow, locks: dict[str, Lock]) -> NodeRow:
+def with_lock(row: NodeRow, locks: Mapping[str, Lock]) -> NodeRow:
+    """The node with its lock, if ``locks`` (by node) has one."""
     lock = locks.get(row.view.uuid)
     return row if lock is None else replace(row, view=replace(row.view, lock=lock))

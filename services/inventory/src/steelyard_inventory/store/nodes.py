@@ -5,11 +5,11 @@ The node row is the mutex of everything about a node: whoever changes the node o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, DateTime, Integer, bindparam, func, select, text
+from sqlalchemy import ARRAY, BigInteger, Connection, DateTime, Integer, Text, bindparam, func, select, text
 from steelyard_common.errors import NotFound
 
 from ..domain.values import as_uuid
@@ -42,6 +42,9 @@ _OF_PARENT = (
 )
 _CHILDREN = Prepared(_OF_PARENT)
 _VISIBLE_CHILDREN = Prepared(_OF_PARENT.where(seen_by("visible")))
+_IN_STATES = Prepared(
+    select(as_text(nodes.c.uuid)).where(nodes.c.provision_state == func.any(bindparam("states", type_=ARRAY(Text()))))
+)
 _SHARD_SIZES = Prepared(select(nodes.c.shard, func.count()).group_by(nodes.c.shard).order_by(nodes.c.shard))
 
 
@@ -79,6 +82,11 @@ def any_in_chassis(connection: Connection, chassis_uuid: str) -> bool:
     return _IN_CHASSIS.row(connection, {"chassis": chassis_uuid}) is not None
 
 
+def in_states(connection: Connection, states: Iterable[str]) -> list[str]:
+    """UUIDs of the nodes in these provision states."""
+    return [row[0] for row in _IN_STATES.rows(connection, {"states": list(states)})]
+
+
 def children(connection: Connection, parent_uuid: str, visible: str | None = None) -> list[str]:
     """UUIDs of a node's children, the oldest first; with ``visible`` only those that this project owns or leases."""
     statement = _CHILDREN if visible is None else _VISIBLE_CHILDREN
@@ -92,7 +100,9 @@ def shard_sizes(connection: Connection) -> list[tuple[str | None, int]]:
 
 def for_provider(node: Mapping[str, Any]) -> dict[str, Any]:
     """NodeForProvider (contracts/steps.py, StepMessage.node) of a whole row."""
-    view: Any = {**node, "sealed": node["sealed"].get("driver_info", {})}
+    sealed = dict(node["sealed"].get("instance_info", {}))
+    sealed.pop("/configdrive", None)
+    view: Any = {**node, "sealed": node["sealed"].get("driver_info", {}), "sealed_instance": sealed}
     return provider_view.provider_view(view)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, bindparam, case, null, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, Text, bindparam, case, func, null, or_, select
 from steelyard_common.errors import NotFound
 
 from ..domain.recipe_rules import DEPLOY_TEMPLATE, INSPECTION_RULE, RUNBOOK, Recipe
@@ -69,6 +69,14 @@ def take(connection: Connection, recipe: Recipe, ident: str) -> Record:
     return dict(zip(names(LISTINGS[recipe].table), row, strict=True))
 
 
+def by_names(connection: Connection, recipe: Recipe, wanted: Sequence[str]) -> list[Record]:
+    """Whole rows of those that exist."""
+    table = LISTINGS[recipe].table
+    return [
+        dict(zip(names(table), row, strict=True)) for row in _by_names(recipe).rows(connection, {"names": list(wanted)})
+    ]
+
+
 def insert(connection: Connection, recipe: Recipe, record: Mapping[str, Any]) -> None:
     """Errors: Conflict when uuid or name is taken."""
     changes.insert(connection, LISTINGS[recipe].table, record)
@@ -83,6 +91,12 @@ def update(
 
 def delete(connection: Connection, recipe: Recipe, row: Mapping[str, Any]) -> None:
     changes.delete(connection, LISTINGS[recipe].table, row)
+
+
+@functools.lru_cache(maxsize=8)
+def _by_names(recipe: Recipe) -> Prepared:
+    table = LISTINGS[recipe].table
+    return Prepared(select(*whole_row(table)).where(table.c.name == func.any(bindparam("names", type_=ARRAY(Text())))))
 
 
 @functools.lru_cache(maxsize=8)

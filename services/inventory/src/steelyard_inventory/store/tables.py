@@ -181,13 +181,18 @@ workflows = Table(
     Column("error", JSONB),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("current_step", Integer, nullable=False, server_default=text("0")),
+    _flag("parked"),  # it waits for a signal and holds no lock: others may have the node
     Column("due_at", DateTime(timezone=True)),  # when the engine must look: dispatch, redispatch or time out
     Column("abort_asked_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
     postgresql_with={"fillfactor": 70},
 )
 # Unfinished workflows are few: the engine scans this index for what is due, and no index lies on due_at (HOT updates).
-Index("workflows_active", workflows.c.node_uuid, unique=True, postgresql_where=workflows.c.finished_at.is_(None))
+# One a node that holds it, and one that is parked.
+Index(
+    "workflows_active", workflows.c.node_uuid, workflows.c.parked,
+    unique=True, postgresql_where=workflows.c.finished_at.is_(None),
+)  # fmt: skip
 Index("workflows_node", workflows.c.node_uuid, workflows.c.created_at)
 Index(
     "workflows_idempotency", workflows.c.node_uuid, workflows.c.idempotency_id,
@@ -207,6 +212,7 @@ steps = Table(
     Column("failures", Integer, nullable=False, server_default=text("0")),  # retryable ones so far
     Column("retries", Integer, nullable=False, server_default=text("0")),  # how many failures are forgiven
     Column("alone", Boolean, nullable=False, server_default=text("false")),  # shares no message: cannot be repeated
+    _json("info"),  # what the planner knew: source, priority, asked, wait_s, children, abortable, requires_ramdisk
     Column("silences", Integer, nullable=False, server_default=text("0")),  # dispatches in a row without an answer
     _json("memo"),
     Column("progress", Text),

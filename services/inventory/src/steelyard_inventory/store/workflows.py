@@ -18,11 +18,13 @@ from ..domain.runs import Run, Status, StepRun, StepStatus
 from ..domain.workflows import Kind, purpose
 from .provider_view import COLUMNS, NodeRow, node_row
 
-# Columns of nodes that a workflow or an observation may change; ``vendor`` goes into properties.
+# Columns of nodes that a workflow or an observation may change; what is merged into objects is in _OBJECTS.
 PATCHABLE = (
     "provision_state", "target_provision_state", "provision_updated_at", "power_state", "target_power_state",
     "power_changed_at", "power_corrections", "last_error", "reservation", "fence", "maintenance",
-    "maintenance_reason", "fault", "boot_mode", "secure_boot", "health",
+    "maintenance_reason", "fault", "boot_mode", "secure_boot", "health", "clean_step", "deploy_step", "service_step",
+    "inspection_started_at", "inspection_finished_at", "instance_uuid", "instance_name", "allocation_uuid", "lessee",
+    "raid_config", "console_enabled",
 )  # fmt: skip
 _STEP_COLUMNS = (
     "status text, attempt int, failures int, silences int, memo jsonb, progress text, signal text, "
@@ -31,11 +33,11 @@ _STEP_COLUMNS = (
 _STEP_NAMES = tuple(column.split()[0] for column in _STEP_COLUMNS.split(", "))
 _RUN_COLUMNS = (
     "uuid uuid, node_uuid uuid, kind text, status text, fence bigint, params jsonb, cause jsonb, idempotency_id text, "
-    "error jsonb, created_at timestamptz, current_step int, due_at timestamptz, abort_asked_at timestamptz, "
-    "finished_at timestamptz"
+    "error jsonb, created_at timestamptz, current_step int, parked bool, due_at timestamptz, "
+    "abort_asked_at timestamptz, finished_at timestamptz"
 )
 _RUN_NAMES = tuple(column.split()[0] for column in _RUN_COLUMNS.split(", "))
-_RUN_CHANGING = ("status", "error", "current_step", "due_at", "abort_asked_at", "finished_at")
+_RUN_CHANGING = ("status", "fence", "error", "current_step", "parked", "due_at", "abort_asked_at", "finished_at")
 
 
 def _set(names: Sequence[str]) -> str:
@@ -43,36 +45,63 @@ def _set(names: Sequence[str]) -> str:
 
 
 # All names in these texts are constants of this module; values are bound.
+def _merge(target: str, key: str) -> str:
+    """An object with the members of ``d.patch -> key`` put in, and those that are null there taken out."""
+    gone = f"ARRAY(SELECT e.key FROM jsonb_each(d.patch -> '{key}') e WHERE e.value = 'null'::jsonb)"  # noqa: S608
+    return f"(({target} || (d.patch -> '{key}')) - {gone})"
+
+
+_SEALED_INSTANCE = (
+    "CASE WHEN d.patch ? 'instance_clear' THEN '{}'::jsonb ELSE coalesce(t.sealed -> 'instance_info', '{}'::jsonb) END"
+)
+_OBJECTS = (
+    "properties = CASE WHEN d.patch ? 'properties' THEN t.properties || (d.patch -> 'properties') "
+    "ELSE t.properties END || CASE WHEN d.patch ? 'vendor' "
+    "THEN jsonb_build_object('vendor', d.patch -> 'vendor') ELSE '{}'::jsonb END, "
+    f"driver_internal_info = CASE WHEN d.patch ? 'internal' THEN {_merge('t.driver_internal_info', 'internal')} "
+    "ELSE t.driver_internal_info END, "
+    "instance_info = CASE WHEN d.patch ? 'instance' THEN "
+    + _merge("CASE WHEN d.patch ? 'instance_clear' THEN '{}'::jsonb ELSE t.instance_info END", "instance")
+    + " WHEN d.patch ? 'instance_clear' THEN '{}'::jsonb ELSE t.instance_info END, "
+    "sealed = CASE WHEN d.patch ? 'instance_sealed' THEN jsonb_set(t.sealed, '{instance_info}', "
+    + _merge(_SEALED_INSTANCE, "instance_sealed")
+    + ") WHEN d.patch ? 'instance_clear' THEN t.sealed - 'instance_info' ELSE t.sealed END, "
+)
 _PATCH_NODES = (
     f"n AS (UPDATE nodes t SET ({', '.join(PATCHABLE)}) = "  # noqa: S608
-    f"(SELECT {', '.join(f'r.{name}' for name in PATCHABLE)} FROM jsonb_populate_record(t, d.patch) r), "
-    "properties = CASE WHEN d.patch ? 'vendor' "
-    "THEN t.properties || jsonb_build_object('vendor', d.patch -> 'vendor') ELSE t.properties END, "
+    f"(SELECT {', '.join(f'r.{name}' for name in PATCHABLE)} FROM jsonb_populate_record(t, d.patch "
+    f"- ARRAY['properties', 'instance_info', 'sealed']) r), {_OBJECTS}"
     "updated_at = :now FROM d WHERE t.uuid = d.node_uuid AND d.patch <> '{}'::jsonb)"
 )
+_TAKE_LOCKS = (
+    "INSERT INTO locks (node_uuid, holder, purpose, workflow_uuid, fence, since) "
+    "SELECT node_uuid, holder, purpose, uuid, fence, {since} FROM d WHERE {condition} "
+    "ON CONFLICT (node_uuid) DO UPDATE SET holder = excluded.holder, purpose = excluded.purpose, "
+    "workflow_uuid = excluded.workflow_uuid, fence = excluded.fence, idempotency_id = NULL, "
+    "since = excluded.since, expires_at = NULL WHERE locks.workflow_uuid IS NULL"
+)
+_FIXED = "workflow_uuid, index, interface, name, args, timeout_s, retries, alone, info"
+_HOLDS = "finished_at IS NULL AND NOT parked"
 _START = text(
     f"WITH d AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(CAST(:doc AS jsonb)) AS d({_RUN_COLUMNS}, "  # noqa: S608
     "steps jsonb, patch jsonb, holder text, purpose text)), "
-    "l AS (INSERT INTO locks (node_uuid, holder, purpose, workflow_uuid, fence, since) "
-    "SELECT node_uuid, holder, purpose, uuid, fence, created_at FROM d WHERE finished_at IS NULL "
-    "ON CONFLICT (node_uuid) DO UPDATE SET holder = excluded.holder, purpose = excluded.purpose, "
-    "workflow_uuid = excluded.workflow_uuid, fence = excluded.fence, idempotency_id = NULL, "
-    "since = excluded.since, expires_at = NULL WHERE locks.workflow_uuid IS NULL), "
+    f"l AS ({_TAKE_LOCKS.format(since='created_at', condition=_HOLDS)}), "
     f"w AS (INSERT INTO workflows ({', '.join(_RUN_NAMES)}) SELECT {', '.join(_RUN_NAMES)} FROM d), "
-    f"s AS (INSERT INTO steps (workflow_uuid, index, interface, name, args, timeout_s, retries, alone, "
+    f"s AS (INSERT INTO steps ({_FIXED}, "
     f"{', '.join(_STEP_NAMES)}) SELECT d.uuid, s.index, s.interface, s.name, s.args, s.timeout_s, s.retries, s.alone, "
-    f"{', '.join(f's.{name}' for name in _STEP_NAMES)} FROM d, jsonb_to_recordset(d.steps) AS s(index int, "
-    f"interface text, name text, args jsonb, timeout_s float8, retries int, alone bool, {_STEP_COLUMNS})), "
+    f"s.info, {', '.join(f's.{name}' for name in _STEP_NAMES)} FROM d, jsonb_to_recordset(d.steps) AS s(index int, "
+    f"interface text, name text, args jsonb, timeout_s float8, retries int, alone bool, info jsonb, {_STEP_COLUMNS})), "
     f"{_PATCH_NODES} SELECT 1"
 )
 _SAVE = text(
     f"WITH d AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(CAST(:doc AS jsonb)) AS d({_RUN_COLUMNS}, "  # noqa: S608
-    "steps jsonb, patch jsonb)), "
+    "steps jsonb, patch jsonb, holder text, purpose text)), "
     f"s AS (UPDATE steps t SET {_set(_STEP_NAMES)} FROM (SELECT r.uuid, c.* FROM d r, jsonb_to_recordset(r.steps) "
     f"AS c(index int, {_STEP_COLUMNS})) d WHERE t.workflow_uuid = d.uuid AND t.index = d.index), "
     f"w AS (UPDATE workflows t SET {_set(_RUN_CHANGING)} FROM d WHERE t.uuid = d.uuid), "
     "l AS (DELETE FROM locks USING d WHERE locks.workflow_uuid = d.uuid AND locks.node_uuid = d.node_uuid "
-    f"AND d.finished_at IS NOT NULL), {_PATCH_NODES} SELECT 1"
+    "AND (d.finished_at IS NOT NULL OR d.parked)), "
+    f"k AS ({_TAKE_LOCKS.format(since=':now', condition='holder IS NOT NULL')}), {_PATCH_NODES} SELECT 1"
 )
 _PATCH = text(
     "WITH d AS (SELECT * FROM jsonb_to_recordset(CAST(:doc AS jsonb)) AS d(node_uuid uuid, patch jsonb)), "  # noqa: S608
@@ -89,9 +118,9 @@ _LOCK_DUE = text(
 )
 _READ = text(
     "SELECT w.uuid::text, w.node_uuid::text, w.kind, w.status, w.fence, w.params, w.cause, w.error, w.created_at, "
-    "w.current_step, w.due_at, w.abort_asked_at, w.finished_at, "
+    "w.current_step, w.parked, w.due_at, w.abort_asked_at, w.finished_at, "
     "s.index, s.interface, s.name, s.args, s.status AS step_status, s.attempt, s.failures, s.silences, s.retries, "
-    "s.alone, s.memo, s.progress, s.signal, s.timeout_s, s.deadline_at, s.started_at, "
+    "s.alone, s.info, s.memo, s.progress, s.signal, s.timeout_s, s.deadline_at, s.started_at, "
     "s.finished_at AS step_finished_at, s.error AS step_error "
     "FROM workflows w LEFT JOIN steps s ON s.workflow_uuid = w.uuid "
     "WHERE w.uuid = ANY(CAST(:uuids AS uuid[])) ORDER BY w.uuid, s.index"
@@ -101,7 +130,10 @@ _REPEATS = text(
     "JOIN jsonb_to_recordset(CAST(:doc AS jsonb)) AS d(node_uuid uuid, key text) "
     "ON w.node_uuid = d.node_uuid AND w.idempotency_id = d.key"
 )
-_ACTIVE = text("SELECT uuid::text FROM workflows WHERE node_uuid = :node_uuid AND finished_at IS NULL")
+_ACTIVE = text("SELECT uuid::text FROM workflows WHERE node_uuid = :node_uuid AND finished_at IS NULL ORDER BY parked")
+_PARKED = text(
+    "SELECT uuid::text FROM workflows WHERE node_uuid = ANY(CAST(:uuids AS uuid[])) AND finished_at IS NULL AND parked"
+)
 _NEXT_DUE = text("SELECT min(due_at) FROM workflows WHERE finished_at IS NULL AND kind = ANY(:kinds)")
 _SERVICES = text(
     "SELECT interface, min(service) AS service FROM workers, jsonb_object_keys(provides) AS interface WHERE online "
@@ -121,7 +153,10 @@ class Loaded:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Written:
-    """A workflow to be written: ``before`` tells which steps changed; ``patch`` goes into the node's row."""
+    """A workflow to be written: ``before`` tells which steps changed; ``patch`` goes into the node's row.
+
+    ``holder``: who takes the node's lock for it: as it starts, or as it goes on after it was parked.
+    """
 
     run: Run
     patch: dict[str, Any]
@@ -136,24 +171,16 @@ def start(connection: Connection, starts: Sequence[Written], now: datetime) -> N
     An expired lease is taken over. One that another's workflow holds breaks the index of one active workflow a node.
     """
     doc = [
-        _run_dict(written.run, written.run.steps)
-        | {
-            "patch": written.patch,
-            "holder": written.holder,
-            "purpose": purpose(written.run.kind, written.run.params),
-            "idempotency_id": written.idempotency_id,
-        }
+        _run_dict(written.run, written.run.steps) | _lock_dict(written) | {"idempotency_id": written.idempotency_id}
         for written in starts
     ]
     connection.execute(_START, {"doc": orjson.dumps(doc).decode(), "now": now})
 
 
 def save(connection: Connection, saves: Sequence[Written], now: datetime) -> None:
-    """Write what changed of workflows, steps and nodes; the lock of a workflow that ended goes."""
-    doc = [
-        _run_dict(written.run, _changed_steps(written)) | {"patch": written.patch}
-        for written in saves
-    ]  # fmt: skip
+    """Write what changed of workflows, steps and nodes. The lock of one that ended or was parked goes; one with a
+    ``holder`` takes it: the node is found free."""
+    doc = [_run_dict(written.run, _changed_steps(written)) | _lock_dict(written) for written in saves]
     connection.execute(_SAVE, {"doc": orjson.dumps(doc).decode(), "now": now})
 
 
@@ -193,10 +220,24 @@ def services(connection: Connection) -> dict[str, str]:
     return {row.interface: row.service for row in connection.execute(_SERVICES)}
 
 
-def active(connection: Connection, node_uuid: str) -> str | None:
-    """The UUID of the node's unfinished workflow."""
-    found: str | None = connection.execute(_ACTIVE, {"node_uuid": node_uuid}).scalar()
-    return found
+def active(connection: Connection, node_uuid: str) -> list[str]:
+    """The UUIDs of the node's unfinished workflows: the one that holds it, the one that is parked."""
+    return list(connection.execute(_ACTIVE, {"node_uuid": node_uuid}).scalars())
+
+
+def parked(connection: Connection, node_uuids: Collection[str]) -> dict[str, Run]:
+    """The workflows that wait while their nodes are free, by node; the node rows are taken."""
+    uuids = list(connection.execute(_PARKED, {"uuids": list(node_uuids)}).scalars())
+    return {run.node_uuid: run for run in read_runs(connection, uuids)}
+
+
+def read_runs(connection: Connection, uuids: Collection[str]) -> list[Run]:
+    """Workflows with their steps, as they stand."""
+    rows: dict[str, list[RowMapping]] = {}
+    if uuids:
+        for row in connection.execute(_READ, {"uuids": list(uuids)}).mappings():
+            rows.setdefault(row["uuid"], []).append(row)
+    return [_run(found) for found in rows.values()]
 
 
 def repeats(connection: Connection, asked: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -220,10 +261,19 @@ def _run_dict(run: Run, steps: Sequence[StepRun]) -> dict[str, Any]:
         "error": run.error,
         "created_at": run.created_at,
         "current_step": run.current_step,
+        "parked": run.parked,
         "due_at": run.due_at,
         "abort_asked_at": run.abort_asked_at,
         "finished_at": run.finished_at,
         "steps": steps,
+    }
+
+
+def _lock_dict(written: Written) -> dict[str, Any]:
+    return {
+        "patch": written.patch,
+        "holder": written.holder or None,
+        "purpose": purpose(written.run.kind, written.run.params) if written.holder else None,
     }
 
 
@@ -238,11 +288,9 @@ def _read(connection: Connection, nodes: Sequence[RowMapping]) -> list[Loaded]:
     if not nodes:
         return []
     taken = {row["workflow"]: node_row(row) for row in nodes}
-    rows: dict[str, list[RowMapping]] = {}
-    for row in connection.execute(_READ, {"uuids": list(taken)}).mappings():
-        rows.setdefault(row["uuid"], []).append(row)
+    runs = {run.uuid: run for run in read_runs(connection, taken)}
     # A workflow that went with its node between the two statements is not there any more.
-    return [Loaded(run=_run(rows[uuid]), node=node) for uuid, node in taken.items() if uuid in rows]
+    return [Loaded(run=runs[uuid], node=node) for uuid, node in taken.items() if uuid in runs]
 
 
 def _run(rows: list[RowMapping]) -> Run:
@@ -258,6 +306,7 @@ def _run(rows: list[RowMapping]) -> Run:
         error=head["error"],
         created_at=head["created_at"],
         current_step=head["current_step"],
+        parked=head["parked"],
         due_at=head["due_at"],
         abort_asked_at=head["abort_asked_at"],
         finished_at=head["finished_at"],
@@ -274,6 +323,7 @@ def _step(row: RowMapping) -> StepRun:
         timeout_s=row["timeout_s"],
         retries=row["retries"],
         alone=row["alone"],
+        info=row["info"],
         status=StepStatus(row["step_status"]),
         attempt=row["attempt"],
         failures=row["failures"],
