@@ -77,8 +77,8 @@ class Running(Parts):
         self.add("bus", stop=bus.close, check=lambda: bus.is_connected)
 
 
-def create_app(settings: Settings, bus: Bus) -> Flask:
-    """The API. Errors: InvalidRequest when settings, htpasswd file or sealing keys are wrong."""
+def create_app(settings: Settings, bus: Bus, sign_in: SignIn | None = None) -> Flask:
+    """The API; ``sign_in``: instead of what the settings name. Errors: InvalidRequest when settings, htpasswd file or sealing keys are wrong."""
     settings.check()
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
@@ -88,7 +88,10 @@ def create_app(settings: Settings, bus: Bus) -> Flask:
     app.register_error_handler(SteelyardError, answers.steelyard_error)
     app.register_error_handler(HTTPException, answers.http_error)
     app.wsgi_app = Front(  # type: ignore[method-assign]
-        app.wsgi_app, make_sign_in(settings), public_url=settings.public_url, cors_origins=settings.cors_origins
+        app.wsgi_app,
+        sign_in or make_sign_in(settings),
+        public_url=settings.public_url,
+        cors_origins=settings.cors_origins,
     )
     return app
 

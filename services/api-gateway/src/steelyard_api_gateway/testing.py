@@ -14,6 +14,7 @@ from steelyard_common.secrets import Sealer
 from werkzeug.test import TestResponse
 
 from .main import create_app
+from .service.identity import SignIn
 from .settings import Settings
 
 SITE = "local"
@@ -112,5 +113,6 @@ def message(response: TestResponse) -> str:
     return text
 
 
-def make_api(bus: MemoryBus, **settings: Any) -> Api:
-    return Api(create_app(Settings(**{"site": SITE, "seal_keys": SEAL_KEY} | settings), bus).test_client())
+def make_api(bus: MemoryBus, *, sign_in: SignIn | None = None, **settings: Any) -> Api:
+    whole = Settings(**{"site": SITE, "seal_keys": SEAL_KEY} | settings)
+    return Api(create_app(whole, bus, sign_in).test_client())
