@@ -8,7 +8,7 @@ that are there, `jku`, `x5u` and `jwk` are not read.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jwt
@@ -53,12 +53,14 @@ class OidcSignIn:
 
     def __init__(
         self, source: Issuer, *, issuer: str, audience: str, mapped: Mapped, algorithms: Collection[str],
-        leeway_s: float, remember_s: float, keys_fresh_s: float,
+        leeway_s: float, remember_s: float, keys_fresh_s: float, clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._issuer, self._audience, self._mapped, self._leeway_s = issuer, audience, mapped, leeway_s
         self._algorithms = frozenset(algorithms) & ALGORITHMS.keys()
-        self._desk = Desk(self._ask, remember_s=remember_s, line=None)  # a check costs less than a request does
-        self._keys = KeyRing(source, fresh_s=keys_fresh_s, changed=self._desk.forget)
+        self._desk = Desk(
+            self._ask, remember_s=remember_s, line=None, clock=clock
+        )  # a check costs less than a request does
+        self._keys = KeyRing(source, fresh_s=keys_fresh_s, changed=self._desk.forget, clock=clock)
 
     def identify(self, credentials: Credentials) -> Caller:
         token = _token(credentials)
@@ -69,7 +71,8 @@ class OidcSignIn:
     def _ask(self, credentials: Credentials) -> Accepted:
         try:
             found = self._verified(_token(credentials))
-        except (PyJWTError, ValueError, TypeError, RecursionError) as error:
+            ends_in_s = float(found["exp"]) + self._leeway_s - time.time()
+        except (PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise Unauthenticated(next((text for kind, text in REASONS if isinstance(error, kind)), INVALID)) from error
         who = claims.identity(found, self._mapped)
         if not who.user:
@@ -77,7 +80,7 @@ class OidcSignIn:
         caller = Caller(
             user=who.user, roles=who.roles, project=who.project, system=who.system, service=SERVICE in who.roles
         )
-        return Accepted(caller=caller, ends_in_s=float(found["exp"]) + self._leeway_s - time.time())
+        return Accepted(caller=caller, ends_in_s=ends_in_s)
 
     def _verified(self, token: str) -> dict[str, Any]:
         head = jwt.get_unverified_header(token)
