@@ -17,6 +17,7 @@ from .domain.recipe_rules import DEPLOY_TEMPLATE, INSPECTION_RULE, RUNBOOK
 from .domain.workflows import Kind
 from .handlers import access as access_handlers
 from .handlers import allocations as allocation_handlers
+from .handlers import insight as insight_handlers
 from .handlers import lifecycle as lifecycle_handlers
 from .handlers import node_parts as node_part_handlers
 from .handlers import nodes as node_handlers
@@ -33,6 +34,7 @@ from .service.catalogue import Catalogue
 from .service.chassis import Chassis
 from .service.conductors import Conductors
 from .service.engine import Engine
+from .service.insight import Insight
 from .service.leases import Leases
 from .service.lifecycle import Lifecycle
 from .service.matching import Matcher
@@ -108,6 +110,7 @@ class Inventory:
         self.targets = Attached(database, settings.site, clock, attached_kinds.TARGET)
         self.parts = NodeParts(database)
         self.vifs = Vifs(database, settings.site, clock)
+        self.insight = Insight(database, self.workers, clock)
         self.timeline = Timeline(database, clock, days=settings.timeline_days)
         self.conductors = Conductors(self.workers)
         self.templates = Recipes(database, settings.site, clock, DEPLOY_TEMPLATE)
@@ -128,6 +131,7 @@ class Inventory:
             record_handlers.endpoints(self.site, "volume-target", "volume-targets", self.targets),
             node_part_handlers.endpoints(self.site, self.parts, self.vifs),
             timeline_handlers.endpoints(self.site, self.timeline),
+            insight_handlers.endpoints(self.site, self.insight),
             recipe_handlers.endpoints(self.site, self.templates, self.runbooks, self.rules),
             allocation_handlers.endpoints(self.site, self.allocations),
             worker_handlers.endpoints(self.site, self.workers, self.conductors),

@@ -1,0 +1,198 @@
+"""Questions that a person asks about a node: why is it so, what can it run, what was and is being done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+from steelyard_common.contracts.api import INTERFACES
+from steelyard_common.db import Database
+
+from ..domain.estimates import UNKNOWN, Estimate, estimate, left
+from ..domain.explain import explain
+from ..domain.situation import Explanation, Held, Queue, Situation, StepNow, Work
+from ..domain.step_offer import Announced, masked, offered
+from ..domain.transitions import State
+from ..store import insight as store
+from ..store import nodes
+from ..store import timeline as history
+from ..store.insight import Page, Row
+from .context import Api
+from .workers import Clock, Directory, Workers
+
+IDLE = frozenset({"fake", "noop", "external"})
+
+
+class Insight:
+    """Queries. ``limits``: kind of workflow → how many may run at once, where there is a limit."""
+
+    def __init__(
+        self, database: Database, workers: Workers, clock: Clock, *, limits: Mapping[str, int] | None = None
+    ) -> None:
+        self._database = database
+        self._workers = workers
+        self._clock = clock
+        self._limits = dict(limits or {})
+
+    def explain(self, ident: str) -> dict[str, Any]:
+        """Errors: NotFound."""
+        directory = self._workers.directory()
+        now = self._clock()
+        with self._database.read() as connection:
+            node = nodes.get(connection, ident)
+            situation = self._situation(connection, node, directory, now)
+        return _document(node, explain(situation), now)
+
+    def steps(self, ident: str) -> dict[str, Any]:
+        """The steps that this node can run now. Errors: NotFound."""
+        with self._database.read() as connection:
+            node = nodes.get(connection, ident)
+        there = [
+            Announced(service=each.service, group=each.conductor_group, provides=each.provides, steps=each.steps)
+            for each in self._workers.directory().live()
+        ]
+        return {"steps": offered(there, _interfaces(node), str(node["conductor_group"]))}
+
+    def workflows(self, ident: str, page: Page, api: Api) -> bytes:
+        """The node's workflows, the newest first. Errors: NotFound."""
+        with self._database.read() as connection:
+            node = nodes.get(connection, ident)
+            rows = store.page(connection, str(node["uuid"]), page)
+        body: dict[str, Any] = {"workflows": [workflow_document(row, api) for row in rows]}
+        if len(rows) == page.limit:
+            asked = f"limit={page.limit}&marker={rows[-1]['uuid']}"
+            body["next"] = f"{api.base_url}/v1/nodes/{ident}/workflows?{asked}"
+        return orjson.dumps(body)
+
+    def workflow(self, uuid: str, api: Api) -> bytes:
+        """Errors: NotFound."""
+        with self._database.read() as connection:
+            row = store.workflow(connection, uuid)
+        return orjson.dumps(workflow_document(row, api))
+
+    def _situation(self, connection: Connection, node: Row, directory: Directory, now: datetime) -> Situation:
+        uuid = str(node["uuid"])
+        lock, runs = store.lock(connection, uuid), store.unfinished(connection, uuid)
+        # What holds the node is what it waits for; else what is parked on it.
+        run = min(runs, key=lambda each: bool(each["parked"]), default=None)
+        work = self._work(connection, run, node, directory, now) if run else None
+        queue = None
+        if run and work and (limit := self._limits.get(work.kind)) is not None:
+            running = store.others_running(connection, work.kind, work.uuid)
+            queue = Queue(running=running, limit=limit) if running >= limit else None
+        target = node["target_provision_state"]
+        return Situation(
+            uuid=uuid, name=node["name"], state=State(node["provision_state"]), now=now,
+            target=State(target) if target else None,
+            since=node["provision_updated_at"] or node["created_at"], power_state=node["power_state"],
+            maintenance=node["maintenance"], maintenance_reason=node["maintenance_reason"], fault=node["fault"],
+            last_error=node["last_error"], retired=node["retired"], protected=node["protected"],
+            resource_class=node["resource_class"], instance_uuid=node["instance_uuid"], work=work, queue=queue,
+            held=_held(lock) if lock else None, unserved=_unserved(node, directory),
+        )  # fmt: skip
+
+    def _work(self, connection: Connection, run: Row, node: Row, directory: Directory, now: datetime) -> Work:
+        steps = run["steps"]
+        current = steps[run["current_step"]] if run["current_step"] < len(steps) else None
+        step = _step(current, node, directory) if current else None
+        cause = run["cause"] or {}
+        return Work(
+            uuid=run["uuid"], kind=run["kind"], created_at=run["created_at"], steps=len(steps),
+            asked_by=cause.get("user") or (None if cause.get("origin") in (None, "api") else str(cause["origin"])),
+            step=step, parked=run["parked"], due_at=run["due_at"], abort_asked_at=run["abort_asked_at"],
+            left=_left(connection, run, str(node["driver"]), now),
+        )  # fmt: skip
+
+
+def workflow_document(row: Row, api: Api) -> dict[str, Any]:
+    """A workflow as the API shows it; arguments without secrets, memos not at all."""
+    href = f"{api.base_url}/v1/workflows/{row['uuid']}"
+    return {
+        "uuid": row["uuid"], "node_uuid": row["node_uuid"], "kind": row["kind"], "status": row["status"],
+        "cause": {name: value for name, value in (row["cause"] or {}).items() if name != "traceparent"},
+        "params": masked({k: v for k, v in (row["params"] or {}).items() if not isinstance(v, (dict, list))}),
+        "error": (row["error"] or {}).get("message"), "current_step": row["current_step"],
+        "parked": row["parked"], "created_at": row["created_at"], "finished_at": row["finished_at"],
+        "abort_asked_at": row["abort_asked_at"], "next_look_at": row["due_at"],
+        "steps": [_step_document(step) for step in row["steps"]],
+        "links": [{"href": href, "rel": "self"}],
+    }  # fmt: skip
+
+
+def _step_document(step: Row) -> dict[str, Any]:
+    info = step["info"]
+    return {
+        "index": step["index"], "interface": step["interface"], "step": step["name"], "args": masked(step["args"]),
+        "source": info.get("source", "core"), "priority": info.get("priority", 0), "status": step["status"],
+        "attempts": step["attempt"], "failures": step["failures"], "retries": step["retries"],
+        "progress": step["progress"], "waits_for": step["signal"], "deadline_at": step["deadline_at"],
+        "started_at": step["started_at"], "finished_at": step["finished_at"],
+        "error": (step["error"] or {}).get("message"),
+    }  # fmt: skip
+
+
+def _document(node: Row, told: Explanation, now: datetime) -> dict[str, Any]:
+    return {
+        "node_uuid": str(node["uuid"]), "provision_state": node["provision_state"], "at": now.isoformat(),
+        "situation": told.situation, "summary": told.summary, "waiting_for": told.waiting_for,
+        "since": told.since.isoformat() if told.since else None, "holder": told.holder,
+        "deadline": told.deadline.isoformat() if told.deadline else None, "then": told.then,
+        "actions": [action.to_dict() for action in told.actions],
+        "estimate": told.estimate.to_dict() if told.estimate.known else None,
+    }  # fmt: skip
+
+
+def _interfaces(node: Row) -> dict[str, str | None]:
+    return {interface: node[f"{interface}_interface"] for interface in INTERFACES}
+
+
+def _held(lock: Row) -> Held:
+    return Held(
+        holder=lock["holder"], purpose=lock["purpose"], since=lock["since"],
+        expires_at=lock["expires_at"] if lock["workflow_uuid"] is None else None,
+    )  # fmt: skip
+
+
+def _step(step: Row, node: Row, directory: Directory) -> StepNow:
+    info = step["info"]
+    return StepNow(
+        label=str(info.get("asked") or f"{step['interface']}.{step['name']}"), status=step["status"],
+        number=step["index"] + 1, started_at=step["started_at"], deadline_at=step["deadline_at"],
+        signal=step["signal"], progress=step["progress"], attempt=step["attempt"], failures=step["failures"],
+        retries=step["retries"], error=(step["error"] or {}).get("message"),
+        children=tuple(info.get("children") or ()), is_abortable=bool(info.get("abortable", True)),
+        is_served=_is_served(step["interface"], node, directory),
+    )  # fmt: skip
+
+
+def _is_served(interface: str, node: Row, directory: Directory) -> bool:
+    """For an interface of somebody's own: does any worker announce steps of it."""
+    if interface in INTERFACES:
+        return directory.provides(interface, node[f"{interface}_interface"])
+    return any(str(row.get("interface")) == interface for worker in directory.live() for row in worker.steps)
+
+
+def _unserved(node: Row, directory: Directory) -> tuple[tuple[str, str], ...]:
+    """Implementations of the node that no worker offers; those that do nothing need none."""
+    known = {interface for worker in directory.live() for interface in worker.provides}
+    return tuple(
+        (interface, name)
+        for interface, name in _interfaces(node).items()
+        if name and name not in IDLE and not name.startswith("no-") and interface in known | {"power", "management"}
+        if not directory.provides(interface, name)
+    )
+
+
+def _left(connection: Connection, run: Row, driver: str, now: datetime) -> Estimate:
+    """From what is not done yet; the step at work counts less what it has taken already."""
+    ahead = run["steps"][run["current_step"] :]
+    names = [f"{step['interface']}.{step['name']}" for step in ahead]
+    if not names:
+        return UNKNOWN
+    durations = history.read_durations(connection, driver, sorted(set(names)))
+    whole = estimate(names, durations)
+    began = ahead[0]["started_at"]
+    return left(whole, (now - began).total_seconds() if began else 0.0)
