@@ -69,11 +69,14 @@ PATCH: Json = {
 }
 
 
-def shown(table: Mapping[str, Field], sublinks: Collection[str] = ()) -> Json:
+def shown(table: Mapping[str, Field], sublinks: Mapping[str, Json] | None = None) -> Json:
     """An answer: any of the fields, with links."""
     properties = {name: _KINDS[field.kind] | _since(field) for name, field in table.items()}
-    properties |= dict.fromkeys(("links", *sublinks), LINKS)
-    return {"type": "object", "properties": properties}
+    return {"type": "object", "properties": {**properties, "links": LINKS, **(sublinks or {})}}
+
+
+def _links(names: Collection[str]) -> dict[str, Json]:
+    return dict.fromkeys(names, LINKS)
 
 
 def taken(table: Mapping[str, Field], *mandatory: str) -> Json:
@@ -97,16 +100,18 @@ def _written(field: Field) -> Json:
     return schema | length | _since(field)
 
 
+# Ironic puts the links of a chassis' nodes into a list of their own.
+_CHASSIS_LINKS: dict[str, Json] = {name: {"type": "array", "items": LINKS} for name in CHASSIS_SUBLINKS}
 SCHEMAS: dict[str, Json] = {
     "Error": ERROR,
     "Patch": PATCH,
-    "Node": shown(NODE_FIELDS, NODE_SUBLINKS),
+    "Node": shown(NODE_FIELDS, _links(NODE_SUBLINKS)),
     "NewNode": taken(NODE_FIELDS, "driver"),
     "Port": shown(PORT_FIELDS),
     "NewPort": taken(PORT_BODY_FIELDS, "address"),
-    "Portgroup": shown(PORTGROUP_FIELDS, PORTGROUP_SUBLINKS),
+    "Portgroup": shown(PORTGROUP_FIELDS, _links(PORTGROUP_SUBLINKS)),
     "NewPortgroup": taken(PORTGROUP_FIELDS, "node_uuid"),
-    "Chassis": shown(CHASSIS_FIELDS, CHASSIS_SUBLINKS),
+    "Chassis": shown(CHASSIS_FIELDS, _CHASSIS_LINKS),
     "NewChassis": taken(CHASSIS_FIELDS),
     "VolumeConnector": shown(CONNECTOR_FIELDS),
     "NewVolumeConnector": taken(CONNECTOR_FIELDS, "node_uuid", "type", "connector_id"),
