@@ -67,7 +67,9 @@ class Gate:
             return call, None
         found = self._find(call, kind, ident, only_uuid=only_uuid)
         call = replace(call, target=found["target"])
-        self._insist(call.caller, rules, found["target"])
+        # What is public is seen by everybody, whatever the rule for seeing it says.
+        left = [rule for rule in rules if rule != kind.sees or not found.get("public")]
+        self._insist(call.caller, left, found["target"])
         return call, found["uuid"]
 
     def require(self, call: Call, ident: str, *rules: str, kind: Kind = NODE) -> None:

@@ -1,0 +1,38 @@
+"""Run by the Python of a real Ironic: contexts come in as JSON, each of its rules' decisions on them go out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+
+def decisions(contexts: list[dict[str, Any]]) -> dict[str, list[bool]]:
+    from ironic.common import policy  # type: ignore[import-not-found] # of that environment
+    from oslo_config import cfg
+
+    cfg.CONF([], project="ironic", default_config_files=[])
+    enforcer = policy.get_enforcer()  # brings its options with it
+    cfg.CONF.set_override("enforce_new_defaults", True, group="oslo_policy")
+    found: dict[str, list[bool]] = {}
+    for rule in policy.list_policies():
+        found[rule.name] = [decide(enforcer, rule.name, context) for context in contexts]
+    return found
+
+
+def decide(enforcer: Any, name: str, context: dict[str, Any]) -> bool:
+    from oslo_context.context import RequestContext
+
+    is_system = context["scope"] == "system"
+    caller = RequestContext(
+        user_id="u",
+        roles=context["roles"],
+        project_id=None if is_system else context["project"],
+        system_scope="all" if is_system else None,
+    )
+    target = {key: value for key, value in context["target"].items() if value}
+    return bool(enforcer.enforce(name, target, caller, do_raise=False))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(decisions(json.load(sys.stdin))))
