@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from steelyard_api_gateway.handlers.policy_page import policy_page
 from steelyard_inventory.domain import diagram
 from steelyard_local.reference import settings_page
 
@@ -13,6 +14,7 @@ from tests.differential import differences
 # page below docs/ → what makes its text
 PAGES: dict[str, Callable[[], str]] = {
     "reference/api-differences.md": differences.page,
+    "reference/policy.md": policy_page,
     "reference/states.md": diagram.states_page,
     "reference/workflows.md": diagram.workflows_page,
     "reference/settings.md": settings_page,

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from oslo_policy import policy as oslo
 from steelyard_api_gateway.domain.policy import RULES, UNUSED
 from steelyard_api_gateway.domain.policy.guards import node_rules
+from steelyard_api_gateway.handlers.policy_page import policy_page
 from steelyard_api_gateway.main import main
 from steelyard_api_gateway.service.call import OPERATOR, Caller
 from steelyard_api_gateway.service.policy import Policy, credentials
@@ -360,3 +361,9 @@ def test_inventory_is_told_what_to_blank(guarded: Api, others: Others) -> None:
     assert told["redacted"]["project"] == LESSEE
     assert fields["driver_info"] == fields["last_error"] == ["owner"]
     assert fields["target_properties"] == []
+
+
+def test_the_reference_page_of_the_policy_is_up_to_date() -> None:
+    page = Path(__file__).parents[3] / "docs/reference/policy.md"
+
+    assert page.read_text() == policy_page(), "make docs"
