@@ -7,6 +7,7 @@ from pathlib import Path
 
 from steelyard_api_gateway.handlers.policy_page import policy_page
 from steelyard_inventory.domain import diagram
+from steelyard_local.messages import messages_page
 from steelyard_local.reference import settings_page
 
 from tests.differential import differences
@@ -17,6 +18,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/policy.md": policy_page,
     "reference/states.md": diagram.states_page,
     "reference/workflows.md": diagram.workflows_page,
+    "reference/messages.md": messages_page,
     "reference/settings.md": settings_page,
 }
 
