@@ -26,7 +26,9 @@ from steelyard_inventory.service.starting import Rules, ServiceMap, Starter
 from steelyard_inventory.service.workers import Workers
 from steelyard_inventory.settings import SCHEMA
 from steelyard_inventory.store.tables import nodes
+from steelyard_inventory.store.workers import announce
 from steelyard_inventory.testing import Desk
+from steelyard_inventory.testing_provider import FAKE_INTERFACES, SERVICES, FakeProvider, announcements
 
 SITE = "here"
 
@@ -86,6 +88,22 @@ class Stage:
         with self.database.begin() as transaction:
             transaction.connection.execute(nodes.insert().values(values))
         return str(values["uuid"])
+
+    def announce_all(self) -> FakeProvider:
+        """All services are there, for fake hardware; the one who plays them."""
+        with self.database.begin() as transaction:
+            for word in announcements():
+                announce(transaction.connection, word, self.clock())
+        interfaces = {name: service for service, names in SERVICES.items() for name in names}
+        self.services.replace(interfaces)
+        return FakeProvider(self.bus, SITE)
+
+    def add_fake(self, state: str = "manageable", **columns: Any) -> str:
+        """A node whose interfaces are all fake."""
+        return self.add_node(**{**FAKE_INTERFACES, "provision_state": state, "network_interface": "noop", **columns})
+
+    def verb(self, node: str, target: str, **params: Any) -> None:
+        self.lifecycle.set_provision(node, target, Caller(), params)
 
     # ---- when
 

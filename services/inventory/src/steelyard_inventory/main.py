@@ -57,7 +57,7 @@ MIGRATIONS = "steelyard_inventory:migrations"
 def rules(settings: Settings) -> Rules:
     """What the operator set, in the words of the lifecycle."""
     most = {Kind.DEPLOY: settings.max_deploys, Kind.CLEAN: settings.max_cleans}
-    waits_s = {
+    waits_s: dict[str, float] = {
         Kind.CLEAN: settings.clean_wait_timeout_s,
         Kind.DEPLOY: settings.deploy_wait_timeout_s,
         Kind.RESCUE: settings.rescue_wait_timeout_s,

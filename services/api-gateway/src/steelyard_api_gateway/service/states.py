@@ -17,6 +17,7 @@ from .sealing import seal
 OWN_STEPS = frozenset({"clean_steps", "service_steps"})  # that have a rule of their own
 STEPS = OWN_STEPS | {"deploy_steps"}
 BOOT_MODES = ("bios", "uefi")
+SECRET = ("configdrive",)  # as a whole, whatever the names in it
 _POWER = {"target": optional(values.text), "timeout": optional(values.whole_number)}
 _PROVISION = {"target": optional(values.text)} | dict.fromkeys(verbs.PARAMETERS, as_is)
 _BOOT_MODE = {"target": optional(values.text)}
@@ -41,6 +42,11 @@ class States:
         self._change("set-power", call, ident, target=given["target"], timeout_s=given.get("timeout"))
 
     def set_provision(self, call: Call, ident: str, body: Any) -> None:
+        target, parameters = self.provision_arguments(call, ident, body)
+        self._change("set-provision", call, ident, target=target, **parameters)
+
+    def provision_arguments(self, call: Call, ident: str, body: Any) -> tuple[str, dict[str, Any]]:
+        """The verb and its parameters, checked, secrets sealed: for doing it, and for planning it."""
         given = read_arguments(body, _PROVISION, required="target")
         # Clients send what they do not mean as null or empty.
         parameters = {name: value for name, value in given.items() if name != "target" and value not in (None, "", [])}
@@ -48,7 +54,10 @@ class States:
         self._check_steps(call, ident, parameters)
         if "disable_ramdisk" in parameters:
             parameters["disable_ramdisk"] = values.boolean("disable_ramdisk", parameters["disable_ramdisk"])
-        self._change("set-provision", call, ident, target=given["target"], **seal(parameters, self._sealer))
+        sealed = seal(parameters, self._sealer) | {
+            name: seal(parameters[name], self._sealer, under_secret=True) for name in SECRET if name in parameters
+        }
+        return str(given["target"]), sealed
 
     def _check_steps(self, call: Call, ident: str, parameters: dict[str, Any]) -> None:
         """Errors: Forbidden, InvalidRequest (a runbook that is hidden)."""

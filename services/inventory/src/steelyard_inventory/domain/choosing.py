@@ -25,7 +25,7 @@ RESERVED_POWER = {
     "reboot": PowerTarget.REBOOT,
 }
 RESERVED = frozenset({HOLD, WAIT, *RESERVED_POWER})
-TAKES_STEPS = frozenset({Kind.CLEAN, Kind.DEPLOY, Kind.SERVICE, Kind.CHILD})
+UNCHOSEN = "deploy.deploy"  # it may be switched off by priority 0, not overridden
 # Kinds whose waits leave the node free for others: those that have a state for it.
 PARKS = frozenset({Kind.CLEAN, Kind.DEPLOY, Kind.RESCUE, Kind.SERVICE, Kind.INSPECT})
 TIES = ("vendor", "power", "management", "firmware", "deploy", "bios", "raid")
@@ -154,7 +154,7 @@ class Offer:
                 interface=interface, name=name, args=args, source=source, priority=priority, is_known=False,
                 requires_ramdisk=True, wait_s=self._wait_s(),
             )  # fmt: skip
-        if spec.core:
+        if spec.core or label == UNCHOSEN:
             raise InvalidRequest(f"The step {label} belongs to the machinery: it can be disabled, not chosen.")
         if kind not in spec.kinds and kind != Kind.CHILD:
             raise InvalidRequest(f"The step {label} can not be used to {kind}; it is for {', '.join(spec.kinds)}.")

@@ -142,11 +142,12 @@ def _id(state: State) -> str:
     return state.replace(" ", "_").replace("-", "_")
 
 
+def _spec(interface: str, name: str, kinds: dict[str, int]) -> StepSpec:
+    return StepSpec(interface=interface, name=name, description="", kinds=kinds, core=not kinds)
+
+
 def _example(kind: Kind) -> Plan:
-    catalogue = [
-        StepSpec(interface=interface, name=name, description="", kinds=kinds, core=not kinds)
-        for interface, name, kinds in ((*label.split("."), kinds) for label, kinds in _ANNOUNCED.items())
-    ]
+    catalogue = [_spec(label.split(".")[0], label.split(".")[1], kinds) for label, kinds in _ANNOUNCED.items()]
     return plan(kind, _NODE, catalogue, _EXAMPLES.get(kind, {}), PlanRules())
 
 

@@ -156,7 +156,7 @@ def _after_adopt(_node: NodeView, run: Run, _now: datetime) -> Change:
 
 def _after_rescue(_node: NodeView, _run: Run, _now: datetime) -> Change:
     """The password has reached the ramdisk, or never will."""
-    return Change(patch={"instance": {"rescue_password": None, "hashed_rescue_password": None}})
+    return Change(patch={"instance": {"rescue_password": None}, "instance_sealed": {"/rescue_password": None}})
 
 
 LEAVES: dict[Kind, Callable[[NodeView, Run, datetime], Change]] = {

@@ -243,7 +243,8 @@ def _together(run: Run, service_of: ServiceOf) -> list[StepRun]:
     first = run.current
     group = [first]
     # A step with a deadline of its own has begun: it goes on alone, so that the others do not inherit the deadline.
-    if first.alone or first.deadline_at is not None:
+    # One that is to be aborted when this step ends does not begin the next in the same message.
+    if first.alone or first.deadline_at is not None or run.abort_asked_at is not None:
         return group
     service = service_of(first.interface)
     for step in run.steps[run.current_step + 1 :]:

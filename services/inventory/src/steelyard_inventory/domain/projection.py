@@ -79,11 +79,10 @@ MERGED = ("internal", "instance", "instance_sealed", "properties")
 
 def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     """One patch that does what ``first`` and then ``second`` do."""
-    whole = first | second
-    if second.get("instance_clear"):
-        whole |= {name: second.get(name, {}) for name in ("instance", "instance_sealed")}
+    gone = ("instance", "instance_sealed") if second.get("instance_clear") else ()
+    whole = {name: value for name, value in first.items() if name not in gone} | second
     for name in MERGED:
-        if name in first and name in second and not (second.get("instance_clear") and name.startswith("instance")):
+        if name in first and name in second and name not in gone:
             whole[name] = first[name] | second[name]
     return whole
 
