@@ -56,6 +56,17 @@ class Operator:
                 raise Unexpected(f"{method} {path} still answers {status} after {within_s:.0f} s: {answer}")
             time.sleep(RETRY_S)
 
+    def until_taken(self, method: str, path: str, body: Any = None, *, within_s: float = 60.0) -> Any:
+        """As ``ask``, but a refusal (400) may pass, too: what it is about is only just being announced."""
+        end = time.monotonic() + within_s
+        while True:
+            status, answer = self.call(method, path, body)
+            if 200 <= status < 300:
+                return answer
+            if time.monotonic() > end:
+                raise Unexpected(f"{method} {path} still answers {status} after {within_s:.0f} s: {answer}")
+            time.sleep(RETRY_S)
+
     def node(self, name: str) -> dict[str, Any]:
         answer = self.ask("GET", f"/v1/nodes/{name}")
         assert isinstance(answer, dict)

@@ -340,7 +340,7 @@ def test_a_verb_without_what_it_needs_is_refused() -> None:
 @pytest.mark.parametrize(
     "step",
     [
-        1, {}, {"interface": "bios"}, {"interface": "zz", "step": "x"}, _STEP | {"args": []}, _STEP | {"order": -1},
+        1, {}, {"interface": "bios"}, {"interface": "z.z", "step": "x"}, {"interface": "network", "step": "x"}, _STEP | {"args": []}, _STEP | {"order": -1},
         _STEP | {"order": True}, _STEP | {"bogus": 1}, _STEP | {"execute_on_child_nodes": "yes"}, _STEP | {"step": ""},
         _STEP | {"priority": 1}, _STEP | {"interface": []},
     ],
@@ -348,6 +348,10 @@ def test_a_verb_without_what_it_needs_is_refused() -> None:
 def test_a_malformed_step_is_refused_by_its_place(step: Any) -> None:
     with pytest.raises(InvalidRequest, match=r"clean_steps\[1\]"):
         verbs.check_provision("clean", {"clean_steps": [_STEP, step]}, 115)
+
+
+def test_a_step_of_a_users_own_interface_is_left_to_inventory_to_judge() -> None:
+    verbs.check_provision("clean", {"clean_steps": [{"interface": "burn-in", "step": "stress"}]}, 115)
 
 
 @pytest.mark.parametrize(

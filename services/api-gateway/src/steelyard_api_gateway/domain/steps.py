@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from steelyard_common.contracts.catalogue import is_external, is_interface
 from steelyard_common.errors import InvalidRequest
 
 from . import values
 
+# Ironic's, as its clients know them; a step provider of a user's own may have one under another name.
 INTERFACES = ("power", "management", "deploy", "firmware", "bios", "raid", "vendor")
 
 
@@ -17,7 +19,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_interface(value: Any) -> bool:
-    return value in INTERFACES
+    return value in INTERFACES or (is_interface(value) and is_external(value))
 
 
 def _is_object(value: Any) -> bool:
@@ -36,7 +38,7 @@ def _is_boolean(value: Any) -> bool:
 
 
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "interface": (_is_interface, f"one of {', '.join(INTERFACES)}"),
+    "interface": (_is_interface, f"one of {', '.join(INTERFACES)}, or that of a step provider"),
     "step": (_is_text, "the name of a step"),
     "args": (_is_object, "an object"),
     "priority": (_is_whole, "a whole number from 0"),

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from steelyard_common.contracts.catalogue import is_external, is_interface
 from steelyard_common.errors import InvalidRequest
 from steelyard_common.secrets import MASK
 
@@ -64,6 +65,11 @@ def _steps(value: Any, required: tuple[str, ...], optional: Mapping[str, Any]) -
     return steps
 
 
+def _is_interface(value: Any) -> bool:
+    """One of Ironic's, or a name that an external step provider may have."""
+    return value in INTERFACES or (is_interface(value) and is_external(value))
+
+
 def _step(where: str, step: Any, required: tuple[str, ...], optional: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(step, dict):
         raise InvalidRequest(f"Schema error: {where} must be an object")
@@ -73,8 +79,10 @@ def _step(where: str, step: Any, required: tuple[str, ...], optional: Mapping[st
     if unknown := sorted(step.keys() - set(required) - optional.keys()):
         raise InvalidRequest(f"Schema error: {where}: '{unknown[0][:80]}' is not part of a step here; remove it")
     whole = copy.deepcopy(dict(optional)) | step
-    if whole["interface"] not in INTERFACES:
-        raise InvalidRequest(f"Schema error: {where}: 'interface' must be one of {', '.join(INTERFACES)}")
+    if not _is_interface(whole["interface"]):
+        raise InvalidRequest(
+            f"Schema error: {where}: 'interface' must be one of {', '.join(INTERFACES)}, or that of a step provider"
+        )
     if not isinstance(whole["step"], str) or not whole["step"]:
         raise InvalidRequest(f"Schema error: {where}: 'step' must be the name of a step")
     if not isinstance(whole["args"], dict):
