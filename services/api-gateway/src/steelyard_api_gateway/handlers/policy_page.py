@@ -12,8 +12,8 @@ HEAD = """# Policy
 Made from the table of rules: `make docs`. How to change them: [override the policy](../howto/policy.md).
 
 Rules have Ironic's names, and decide as Ironic's (a test asks a real Ironic 39). A check is written in oslo.policy's
-language: `role:x`, `rule:x`, `project_id:%(node.owner)s`, `and`, `or`, `not`, `@` (everybody), `!` (nobody). Which rule guards a route stands in
-[routes](routes.md).
+language: `role:x`, `rule:x`, `project_id:%(node.owner)s`, `and`, `or`, `not`, `@` (everybody), `!` (nobody).
+Which rule guards a route stands in [routes](routes.md).
 """
 COLUMNS = "\n| rule | check | scopes | lets |\n|---|---|---|---|\n"
 
@@ -39,7 +39,8 @@ def _roles() -> str:
 * What a caller may not see is not there: 404, as if it did not exist. What it sees and may not do is 403.
 * Lists hold what the caller's project owns or leases (nodes, and what hangs on them), owns (allocations), or owns or
   everybody may see (runbooks), unless the rule `…:list_all` lets it see all.
-* A step has a rule when somebody writes one: `{STEP}<interface>.<step>`. Without one, whoever may give steps may give it.
+* A step has a rule when somebody writes one: `{STEP}<interface>.<step>`. Without one, whoever may give
+  steps may give it.
 * {" ".join(f"Who does not meet `{rule}` may meet `{own}`." for rule, own in OR_OWN.items())}
 * Something that hangs on a node moves only between nodes of one owner, whoever asks.
 """

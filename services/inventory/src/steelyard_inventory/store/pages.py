@@ -111,7 +111,8 @@ def _statement(
         conditions.append(_behind(table, sort_key, is_down=is_down, marker_is_null=marker_is_null))
     order = [table.c.id] if sort_key == "id" else [table.c[sort_key], table.c.id]
     statement = select(*plan.columns).where(*conditions).limit(bindparam("limit"))
-    return Prepared(statement.order_by(*(each.desc() if is_down else each.asc() for each in order)))
+    ordered = statement.order_by(*(each.desc() if is_down else each.asc() for each in order))
+    return Prepared(ordered, plans_anew="visible" in filters)
 
 
 @functools.lru_cache(maxsize=512)
