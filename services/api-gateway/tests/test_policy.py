@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from oslo_policy import policy as oslo
 from steelyard_api_gateway.domain.policy import RULES, UNUSED
 from steelyard_api_gateway.domain.policy.guards import node_rules
+from steelyard_api_gateway.drivers.over_bus import OverBus
 from steelyard_api_gateway.handlers.policy_page import policy_page
 from steelyard_api_gateway.main import main
+from steelyard_api_gateway.service.access import Gate
 from steelyard_api_gateway.service.call import OPERATOR, Caller
 from steelyard_api_gateway.service.policy import Policy, credentials
 from steelyard_api_gateway.service.policy_language import compile_rules
@@ -244,6 +246,13 @@ def test_each_field_of_a_node_is_changed_by_whom_its_rule_names(
 def test_a_patch_needs_the_rules_of_all_its_fields() -> None:
     assert node_rules([("extra", 1), ("name", "x")]) == ["baremetal:node:update_extra", "baremetal:node:update:name"]
     assert node_rules([]) == ["baremetal:node:update"]
+
+
+def test_a_route_without_a_rule_of_the_table_stops_the_start(others: Others) -> None:
+    gate = Gate(Policy(), OverBus(others.bus, "local", "inventory", query_timeout_s=1, command_timeout_s=1))
+
+    with pytest.raises(InvalidRequest, match="baremetal:node:fly"):
+        gate.check_rule("baremetal:node:fly")
 
 
 def test_what_was_judged_is_what_is_acted_on(guarded: Api, others: Others) -> None:

@@ -47,6 +47,7 @@ RUNBOOK_MANAGERS = SYSTEM_MEMBER | OWNER_MANAGER | SERVICE
 # rule → who may
 MAY: dict[str, set[str]] = {
     "node:create": ANY_ADMIN | SERVICE,
+    "node:list": LISTS,
     "node:list_all": LISTS,
     "node:get": SEES_NODE,
     "node:update": OPERATES,
@@ -141,6 +142,7 @@ SEEN = {
     "/volume/targets/<ident>": SEES_NODE,
     "/allocations/<ident>": MAY["allocation:get"],
     "/runbooks/<ident>": MAY["runbook:get"],
+    "/workflows/<uuid>": SEES_NODE,
 }
 # No node is asked about here, so only those get through who may read volumes of all nodes (as in Ironic).
 EXCEPTIONS = {("GET", "/volume"): SYSTEM_READER}
@@ -150,12 +152,14 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/nodes/<ident>/traits"): {"traits": []},
     ("PUT", "/nodes/<ident>/states/power"): {"target": "power on"},
     ("PUT", "/nodes/<ident>/states/provision"): {"target": "manage"},
+    ("POST", "/nodes/<ident>/plans"): {"target": "manage"},
     ("PUT", "/nodes/<ident>/states/boot_mode"): {"target": "uefi"},
     ("PUT", "/nodes/<ident>/states/secure_boot"): {"target": True},
     ("PUT", "/nodes/<ident>/management/boot_device"): {"boot_device": "pxe"},
     ("PUT", "/nodes/<ident>/management/indicators/<name>"): {"state": "on"},
     ("POST", "/nodes/<ident>/vifs"): {"id": "v1"},
     ("POST", "/nodes/<ident>/vmedia"): {"device_type": "cdrom", "image_url": "http://images/x.iso"},
+    ("POST", "/nodes/<ident>/plans"): {"target": "manage"},
     ("POST", "/ports"): {"address": "aa:bb:cc:dd:ee:ff", "node_uuid": UUID},
     ("POST", "/portgroups"): {"node_uuid": UUID},
     ("POST", "/volume/connectors"): {"node_uuid": UUID, "type": "iqn", "connector_id": "i"},

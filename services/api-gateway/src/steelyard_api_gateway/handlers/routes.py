@@ -131,6 +131,7 @@ def blueprint(name: str, routes: Sequence[Route], refusals: Sequence[Refusal], s
     """A blueprint that answers these rows."""
     made = Blueprint(name, __name__)
     for number, route in enumerate(routes):
+        services.gate.check_rule(route.policy)
         view = partial(_answer, route, services)
         made.add_url_rule(route.path, f"{number}", view, methods=[route.method], provide_automatic_options=False)
     for number, refusal in enumerate(refusals):

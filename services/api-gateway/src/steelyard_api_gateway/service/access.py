@@ -36,6 +36,11 @@ class Gate:
         self._inventory = inventory
         self._sights: dict[tuple[int, Caller], Sight | None] = {}
 
+    def check_rule(self, rule: str) -> None:
+        """At start: a route whose rule is not in the table would be nobody's. Errors: InvalidRequest."""
+        if not self.policy.has_rule(rule):
+            raise InvalidRequest(f"a route asks for the rule {rule}, which the policy does not have")
+
     def admit(
         self, call: Call, method: str, path: str, rule: str, parts: dict[str, str]
     ) -> tuple[Call, dict[str, str]]:  # fmt: skip
@@ -50,9 +55,9 @@ class Gate:
             return self._admit_plain(call, rule), parts
         rules = () if method == "PATCH" and rule in BY_FIELD else (rule,)
         call, uuid = self.enter(
-            call, kind, parts["ident"], *rules, only_uuid=kind.name == "port" and method == "DELETE"
+            call, kind, parts[kind.part], *rules, only_uuid=kind.name == "port" and method == "DELETE"
         )
-        return call, (parts if uuid is None else {**parts, "ident": uuid})
+        return call, (parts if uuid is None else {**parts, kind.part: uuid})
 
     def enter(
         self, call: Call, kind: Kind, ident: str, *rules: str, only_uuid: bool = False

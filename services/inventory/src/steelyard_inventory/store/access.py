@@ -9,7 +9,7 @@ from steelyard_common.errors import NotFound
 
 from ..domain.values import as_uuid
 from .sql import Prepared, as_text
-from .tables import allocations, nodes, portgroups, ports, runbooks, volume_connectors, volume_targets
+from .tables import allocations, nodes, portgroups, ports, runbooks, volume_connectors, volume_targets, workflows
 
 _OF_NODE = (nodes.c.owner, nodes.c.lessee)
 _NODE = ("node.owner", "node.lessee")
@@ -34,6 +34,7 @@ _KINDS: dict[str, tuple[Select[Any], Table, tuple[str, ...]]] = {
     "portgroup": _below(portgroups),
     "volume-connector": _below(volume_connectors),
     "volume-target": _below(volume_targets),
+    "workflow": _below(workflows),
     "allocation": (select(as_text(allocations.c.uuid), allocations.c.owner), allocations, ("allocation.owner",)),
     "runbook": (
         select(as_text(runbooks.c.uuid), runbooks.c.owner, runbooks.c.public),

@@ -13,12 +13,13 @@ SEE_NODE = "baremetal:node:get"
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What stands in a path. ``name``: for ``qry.access``; ``word``: in errors; ``sees``: who may know of it."""
+    """What stands in a path, as ``part``. ``name``: for ``qry.access``; ``word``: in errors; ``sees``: who may know."""
 
     name: str
     word: str
     sees: str = SEE_NODE
     has_names: bool = True
+    part: str = "ident"
 
 
 NODE = Kind(name="node", word="Node")
@@ -32,6 +33,7 @@ _KINDS = {
     "/volume/targets/<ident>": Kind(name="volume-target", word="Volume target", has_names=False),
     "/allocations/<ident>": Kind(name="allocation", word="Allocation", sees="baremetal:allocation:get"),
     "/runbooks/<ident>": RUNBOOK,
+    "/workflows/<uuid>": Kind(name="workflow", word="Workflow", has_names=False, part="uuid"),
 }
 # A rule that is not met → the rule that will do for one's own.
 OR_OWN = {
