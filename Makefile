@@ -7,7 +7,7 @@ PACKAGES := libs/common services/inventory services/power services/boot services
 STAMP := $(VENV)/.installed
 TEST_JOBS ?= 2
 
-.PHONY: help venv demo test lint check fmt lab differential bench docs clean
+.PHONY: help venv demo test lint check fmt lab differential keystone bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,9 @@ lab: venv ## QEMU machines behind real BMC emulators, driven by the real client 
 
 differential: venv ## the same requests to a real Ironic 39 (from PyPI, into .cache/) and to Steelyard must be answered alike
 	$(BIN)/python -m pytest tests/differential
+
+keystone: venv ## sign-in with tokens of a real Keystone (from PyPI, into .cache/)
+	$(BIN)/python -m pytest tests/keystone
 
 bench: venv ## all benchmarks: table and JSON (bench/out/)
 	$(BIN)/python -m bench

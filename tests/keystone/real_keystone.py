@@ -76,6 +76,18 @@ class Keystone:
             time.sleep(0.1)
         raise RuntimeError(f"Keystone did not come up; it said last:\n{(self.folder / 'out').read_text()[-3000:]}")
 
+    @contextlib.contextmanager
+    def short_tokens(self, seconds: int) -> Iterator[None]:
+        """In the block new tokens last so long; Keystone is started again before and after."""
+        file = self.folder / "keystone.conf"
+        usual = file.read_text()
+        for text in (usual + f"[token]\nexpiration = {seconds}\n", usual):
+            self.stop()
+            file.write_text(text)
+            self.start()
+            if text != usual:
+                yield
+
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
