@@ -25,6 +25,7 @@ OWN_BODY = {"driver": "ipmi"}
 PORT_BODY = {"address": "aa:bb:cc:dd:ee:ff", "node_uuid": UUID}
 N1 = "/v1/nodes/n1"
 ELSEWHERE = (
+    "insight",
     "recipes",
     "allocations",
     "node_parts",

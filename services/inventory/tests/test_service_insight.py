@@ -187,12 +187,10 @@ def test_workflows_come_in_pages_the_newest_first(desk: Desk, clock: SetClock) -
     verifying(desk)
     for _ in range(2):
         answer(desk, Done(facts={"power_state": "power off"}))
-    for _ in range(4):
-        clock.advance(1)
-        desk.tell("set-provision", ident="n1", target="provide")
+    for target in ("provide", "manage") * 4:
         clock.advance(1)
         desk.bus.request(
-            subjects.command(SITE, "inventory", "set-provision"), {"ident": "n1", "target": "manage"}, timeout_s=5,
+            subjects.command(SITE, "inventory", "set-provision"), {"ident": "n1", "target": target}, timeout_s=5,
             headers={"Steelyard-Idempotency-Id": str(uuid.uuid4())},
         )  # fmt: skip
 

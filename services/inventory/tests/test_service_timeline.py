@@ -191,9 +191,13 @@ def test_a_refused_call_is_told_of_nodes_that_there_are_only(desk: Desk) -> None
     for each in (node, nobody):
         tell(desk, each, "call-refused", refused, service="api-gateway", cause={"user": "eve", "origin": "api"})
 
-    (call,) = rows(desk, "n1", kinds=["call"])
+    for name in ("n1", "n2"):
+        tell(desk, "by-name", "call-refused", refused | {"node_name": name}, service="api-gateway")
+
+    named, call = rows(desk, "n1", kinds=["call"])
 
     assert (call["cause"]["user"], call["detail"]["code"]) == ("eve", "busy")
+    assert (named["cause"], named["duration_s"]) == ({}, 0.01)
     with pytest.raises(NotFound):
         desk.ask("node-timeline", ident=nobody)
 

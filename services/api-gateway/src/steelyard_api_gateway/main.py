@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
@@ -23,6 +24,7 @@ from .handlers import (
     chassis,
     conductors,
     drivers,
+    insight,
     node_management,
     node_parts,
     node_states,
@@ -30,6 +32,7 @@ from .handlers import (
     portgroups,
     ports,
     recipes,
+    refused,
     volumes,
 )
 from .handlers.front import Front
@@ -38,6 +41,7 @@ from .service import records
 from .service.access import Gate
 from .service.allocations import Allocations
 from .service.identity import HttpBasic, NoSignIn, SignIn
+from .service.insight import Insight
 from .service.management import Management
 from .service.node_parts import NodeParts
 from .service.nodes import Nodes
@@ -45,6 +49,7 @@ from .service.policy import Policy
 from .service.ports import Ports
 from .service.recipes import DEPLOY_TEMPLATES, INSPECTION_RULES, RUNBOOKS, Recipes
 from .service.records import Records
+from .service.refusals import Refusals
 from .service.states import States
 from .service.workers import Workers
 from .settings import Settings
@@ -63,6 +68,7 @@ TABLES: dict[str, tuple[Sequence[Route], Sequence[Refusal]]] = {
     "volumes": (volumes.ROUTES, volumes.REFUSALS),
     "drivers": (drivers.ROUTES, ()),
     "conductors": (conductors.ROUTES, ()),
+    "insight": (insight.ROUTES, ()),
     "recipes": (recipes.ROUTES, recipes.REFUSALS),
     "allocations": (allocations.ROUTES, allocations.REFUSALS),
 }
@@ -85,7 +91,7 @@ def create_app(settings: Settings, bus: Bus, sign_in: SignIn | None = None) -> F
     services = make_services(settings, bus)
     for name, (routes, refusals) in TABLES.items():
         app.register_blueprint(blueprint(name, routes, refusals, services))
-    app.register_error_handler(SteelyardError, answers.steelyard_error)
+    app.register_error_handler(SteelyardError, partial(refused.answer, services.refusals))
     app.register_error_handler(HTTPException, answers.http_error)
     app.wsgi_app = Front(  # type: ignore[method-assign]
         app.wsgi_app,
@@ -113,11 +119,12 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         command_timeout_s=settings.device_timeout_s,
     )
     gate = Gate(make_policy(settings), inventory)
+    states = States(inventory, sealer, gate)
     return Services(
         gate=gate,
         nodes=Nodes(inventory, sealer, gate),
         ports=Ports(inventory, sealer, gate),
-        states=States(inventory, sealer, gate),
+        states=states,
         management=Management(power),
         workers=Workers(inventory),
         chassis=Records(inventory, sealer, gate, records.CHASSIS),
@@ -129,6 +136,8 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         runbooks=Recipes(inventory, sealer, gate, RUNBOOKS),
         inspection_rules=Recipes(inventory, sealer, gate, INSPECTION_RULES),
         allocations=Allocations(inventory, gate),
+        insight=Insight(inventory, states),
+        refusals=Refusals(bus, settings.site, NAME),
     )
 
 

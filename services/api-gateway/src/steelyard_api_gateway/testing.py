@@ -27,6 +27,7 @@ QUERIES = {
         "node-bios-setting", "node-firmware", "node-history", "node-history-entry", "node-inventory",
         "deploy-templates", "deploy-template", "runbooks", "runbook", "runbook-traits",
         "inspection-rules", "inspection-rule", "allocations", "allocation", "node-allocation",
+        "node-timeline", "node-explain", "node-steps", "node-workflows", "workflow", "plan",
     ],
     "power": ["boot-device", "supported-boot-devices", "indicators", "indicator"],
 }  # fmt: skip
@@ -40,7 +41,7 @@ COMMANDS = {
         "create-deploy-template", "update-deploy-template", "delete-deploy-template", "create-runbook",
         "update-runbook", "delete-runbook", "set-runbook-traits", "create-inspection-rule", "update-inspection-rule",
         "delete-inspection-rule", "create-allocation", "update-allocation", "delete-allocation",
-        "delete-node-allocation",
+        "delete-node-allocation", "create-plan", "apply-plan",
     ],
     "power": ["set-boot-device", "inject-nmi", "set-indicator"],
 }  # fmt: skip

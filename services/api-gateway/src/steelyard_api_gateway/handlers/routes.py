@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,12 +21,14 @@ from ..domain.versions import too_new
 from ..service.access import Gate
 from ..service.allocations import Allocations
 from ..service.call import Call
+from ..service.insight import Insight
 from ..service.management import Management
 from ..service.node_parts import NodeParts
 from ..service.nodes import Nodes
 from ..service.ports import Ports
 from ..service.recipes import Recipes
 from ..service.records import Records
+from ..service.refusals import Refusals
 from ..service.states import States
 from ..service.workers import Workers
 from .answers import BodyRefused, BodyTooLarge
@@ -35,6 +38,7 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_PROVISION_BYTES = 64 * 1024 * 1024
 LOOKED_AT = 4096
 CALL = "steelyard.call"  # the key in the WSGI environ
+BEGAN, BODY = "steelyard.began", "steelyard.body"  # time.monotonic(); the decoded body, once it was read
 TOO_DEEP = f"Request body JSON is nested more than {MAX_DEPTH} levels deep."
 
 
@@ -57,6 +61,8 @@ class Services:
     runbooks: Recipes
     inspection_rules: Recipes
     allocations: Allocations
+    insight: Insight
+    refusals: Refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,7 @@ class Asked:
             raise BodyRefused(TOO_DEEP)
         if b"\\u0000" in body and values.has_nul(decoded):
             raise InvalidRequest("The body holds the character U+0000, which cannot be stored; leave it out")
+        self.environ[BODY] = decoded
         return decoded
 
 
@@ -145,6 +152,7 @@ def blueprint(name: str, routes: Sequence[Route], refusals: Sequence[Refusal], s
 def _answer(route: Route, services: Services, **parts: str) -> Response:
     environ = request.environ
     call: Call = environ[CALL]
+    environ[BEGAN] = time.monotonic()
     if call.minor < route.since:
         raise _too_old(route)
     with span(f"{route.method} {route.path}", headers=_trace(environ), request_id=call.request_id):

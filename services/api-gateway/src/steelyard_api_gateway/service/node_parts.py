@@ -52,7 +52,8 @@ class NodeParts:
 
     def history(self, call: Call, ident: str, query: Query) -> bytes:
         asked = listings.parse_list(record_listings.HISTORY, query, call.minor)
-        return self._query("node-history", call, ident, marker=asked["marker"])
+        more = {name: asked[name] for name in ("marker", "limit", "detail", "sort_key", "sort_dir", "query")}
+        return self._query("node-history", call, ident, **more)
 
     def history_entry(self, call: Call, ident: str, entry: str) -> bytes:
         return self._query("node-history-entry", call, ident, name=identifiers.from_query("event", entry, call.minor))

@@ -63,6 +63,7 @@ class Entry:
     workflow: str | None = None
     detail: dict[str, Any] = field(default_factory=dict)
     event_type: str | None = None
+    node_name: str | None = None  # instead of node_uuid, when the node was called by its name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +104,7 @@ def read(subject: str, body: Mapping[str, Any]) -> Rows:
         rows = told(event)
     else:
         rows = () if service == "inventory" else _plain(event)
-    return [row for row in rows if row.node_uuid]
+    return [row for row in rows if row.node_uuid or row.node_name]
 
 
 def entry_uuid(at: datetime, event_id: str, place: int) -> str:
@@ -288,6 +289,7 @@ def _call(event: Event) -> Rows:
             0, "call", str(data.get("purpose") or f"{data['method']} {data['path']}")[:200],
             outcome=str(data.get("outcome") or "done"), detail=_pick(data, "status", "code", "message", "holder"),
             duration_s=float(duration) if duration is not None else None,
+            node_name=None if event.subject_id or data.get("node_name") is None else str(data["node_name"]),
         )
     ]  # fmt: skip
 

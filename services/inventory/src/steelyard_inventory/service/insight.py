@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import Connection
 from steelyard_common.contracts.api import INTERFACES
 from steelyard_common.db import Database
+from steelyard_common.errors import NotFound
 
 from ..domain.estimates import UNKNOWN, Estimate, estimate, left
 from ..domain.explain import explain
@@ -68,9 +69,11 @@ class Insight:
         return orjson.dumps(body)
 
     def workflow(self, uuid: str, api: Api) -> bytes:
-        """Errors: NotFound."""
+        """Errors: NotFound, also when its node is hidden from the caller."""
         with self._database.read() as connection:
             row = store.workflow(connection, uuid)
+            if not api.sight.sees(nodes.get(connection, row["node_uuid"])):
+                raise NotFound(f"Workflow {uuid} could not be found.")
         return orjson.dumps(workflow_document(row, api))
 
     def _situation(self, connection: Connection, node: Row, directory: Directory, now: datetime) -> Situation:

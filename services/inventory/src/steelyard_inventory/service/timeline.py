@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -50,6 +51,10 @@ class Timeline:
         with self._database.begin() as transaction:
             connection = transaction.connection
             wanted = [each for each in entries if _needs_node(each)]
+            named = sorted({each.node_name for each in wanted if each.node_name})
+            uuids = store.named(connection, named) if named else {}
+            entries = [_resolved(each, uuids) for each in entries]
+            wanted = [each for each in entries if each.node_uuid and _needs_node(each)]
             drivers = store.drivers(connection, sorted({each.node_uuid for each in wanted})) if wanted else {}
             # What was refused about a node that there is not is no part of anything.
             known = (each for each in entries if each.outcome != "refused" or each.node_uuid in drivers)
@@ -144,6 +149,11 @@ class Tidying:
 
 def _needs_node(entry: Entry) -> bool:
     return entry.outcome == "refused" or (entry.outcome == "done" and entry.kind in ("step", "workflow"))
+
+
+def _resolved(entry: Entry, uuids: Mapping[str, str]) -> Entry:
+    """With the UUID of a node that was called by its name."""
+    return replace(entry, node_uuid=uuids.get(entry.node_name, "")) if entry.node_name else entry
 
 
 def _samples(entries: Sequence[Entry], drivers: Mapping[str, str]) -> dict[tuple[str, str], list[float]]:

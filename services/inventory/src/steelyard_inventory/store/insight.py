@@ -28,8 +28,8 @@ _PAGE = text(
     "ORDER BY w.created_at DESC, w.uuid DESC LIMIT :limit"
 )
 _STEPS = text(
-    "SELECT workflow_uuid::text AS workflow, index, interface, name, args, status, attempt, failures, retries, progress, "
-    "signal, deadline_at, started_at, finished_at, error, info "
+    "SELECT workflow_uuid::text AS workflow, index, interface, name, args, status, attempt, failures, retries, "
+    "progress, signal, deadline_at, started_at, finished_at, error, info "
     "FROM steps WHERE workflow_uuid = ANY(CAST(:uuids AS uuid[])) ORDER BY index"
 )
 _LOCK = text("SELECT holder, purpose, workflow_uuid, since, expires_at FROM locks WHERE node_uuid = :node")

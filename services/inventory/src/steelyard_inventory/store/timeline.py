@@ -47,6 +47,7 @@ _DURATIONS = text(
 )
 _READ_DURATIONS = text("SELECT name, samples FROM durations WHERE driver = :driver AND name = ANY(:names)")
 _DRIVERS = text("SELECT uuid::text, driver FROM nodes WHERE uuid = ANY(CAST(:uuids AS uuid[]))")
+_NAMED = text("SELECT name, uuid::text FROM nodes WHERE name = ANY(:names)")
 _KNOWN_NODE = text(
     "SELECT uuid::text FROM nodes WHERE uuid = CAST(:uuid AS uuid) OR name = :name "
     "UNION ALL SELECT node_uuid::text FROM (SELECT node_uuid FROM timeline WHERE node_uuid = CAST(:uuid AS uuid) "
@@ -105,6 +106,11 @@ def known_node(connection: Connection, ident: str, uuid: str | None) -> str | No
 def drivers(connection: Connection, node_uuids: Sequence[str]) -> dict[str, str]:
     """Node UUID → driver."""
     return {row.uuid: row.driver for row in connection.execute(_DRIVERS, {"uuids": list(node_uuids)})}
+
+
+def named(connection: Connection, names: Sequence[str]) -> dict[str, str]:
+    """Node name → UUID."""
+    return {row.name: row.uuid for row in connection.execute(_NAMED, {"names": list(names)})}
 
 
 def add_durations(connection: Connection, samples: dict[tuple[str, str], list[float]], keep: int) -> None:

@@ -267,6 +267,22 @@ _OTHER = {
         )
     },
 }
+_INSIGHT = {
+    f"GET {NODE}/timeline": Operation(
+        does="Show what happened to a node", query=("since", "until", "kind", "limit", "marker"), answer="Document",
+        many="timeline",
+    ),
+    f"GET {NODE}/explain": Operation(does="Explain why a node is as it is", answer="Document"),
+    f"GET {NODE}/steps": Operation(does="List the steps that a node can run", answer="Document"),
+    f"GET {NODE}/workflows": Operation(
+        does="List the workflows of a node", query=("limit", "marker"), answer="Document", many="workflows"
+    ),
+    "GET /workflows/<uuid>": Operation(does="Show a workflow with its steps", answer="Document"),
+    f"POST {NODE}/plans": Operation(does="Plan a change of state without beginning it", body="Document",
+                                    answer="Document"),
+    f"GET {NODE}/plans/<plan>": Operation(does="Show a plan", answer="Document"),
+    f"POST {NODE}/plans/<plan>/apply": Operation(does="Do exactly what was planned", answer="Document"),
+}  # fmt: skip
 OPERATIONS: dict[str, Operation] = {
-    **_NODES, **_MANAGEMENT, **_PARTS, **_AROUND, **_WORKERS, **_RECIPES, **_VENDOR, **_OTHER,
+    **_NODES, **_MANAGEMENT, **_PARTS, **_AROUND, **_WORKERS, **_RECIPES, **_INSIGHT, **_VENDOR, **_OTHER,
 }  # fmt: skip
