@@ -58,6 +58,9 @@ MAY: dict[str, set[str]] = {
     "node:traits:list": SEES_NODE,
     "node:traits:set": MANAGES,
     "node:traits:delete": MANAGES,
+    "node:tags:list": SEES_NODE,
+    "node:tags:set": OWNS,
+    "node:tags:delete": OWNS,
     "node:get_states": SEES_NODE,
     "node:set_power_state": OPERATES,
     "node:set_provision_state": OWNS_OR_RUNS_LEASE,
@@ -150,6 +153,7 @@ STEP = [{"interface": "bios", "step": "reset", "args": {}, "priority": 1}]
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/nodes"): {"driver": "ipmi"},
     ("PUT", "/nodes/<ident>/traits"): {"traits": []},
+    ("PUT", "/nodes/<ident>/tags"): {"tags": ["a"]},
     ("PUT", "/nodes/<ident>/states/power"): {"target": "power on"},
     ("PUT", "/nodes/<ident>/states/provision"): {"target": "manage"},
     ("POST", "/nodes/<ident>/plans"): {"target": "manage"},

@@ -33,6 +33,7 @@ from .handlers import (
     ports,
     recipes,
     refused,
+    tenancy,
     volumes,
 )
 from .handlers.front import Front
@@ -51,6 +52,7 @@ from .service.recipes import DEPLOY_TEMPLATES, INSPECTION_RULES, RUNBOOKS, Recip
 from .service.records import Records
 from .service.refusals import Refusals
 from .service.states import States
+from .service.tenancy import Tenancy
 from .service.workers import Workers
 from .settings import Settings
 from .settings_sign_in import HTTP_BASIC, KEYSTONE, OIDC
@@ -71,6 +73,7 @@ TABLES: dict[str, tuple[Sequence[Route], Sequence[Refusal]]] = {
     "insight": (insight.ROUTES, ()),
     "recipes": (recipes.ROUTES, recipes.REFUSALS),
     "allocations": (allocations.ROUTES, allocations.REFUSALS),
+    "tenancy": (tenancy.ROUTES, ()),
 }
 
 
@@ -136,6 +139,7 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         runbooks=Recipes(inventory, sealer, gate, RUNBOOKS),
         inspection_rules=Recipes(inventory, sealer, gate, INSPECTION_RULES),
         allocations=Allocations(inventory, gate),
+        tenancy=Tenancy(inventory),
         insight=Insight(inventory, states),
         refusals=Refusals(bus, settings.site, NAME),
     )

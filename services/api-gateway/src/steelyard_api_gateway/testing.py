@@ -21,7 +21,7 @@ SITE = "local"
 SEAL_KEY = Sealer.new_key()
 QUERIES = {
     "inventory": [
-        "access", "nodes", "node", "node-states", "validate-node", "traits", "ports", "port", "drivers", "driver",
+        "access", "node-tags", "nodes", "node", "node-states", "validate-node", "traits", "ports", "port", "drivers", "driver",
         "conductors", "conductor", "all-chassis", "chassis", "portgroups", "portgroup", "volume-connectors",
         "volume-connector", "volume-targets", "volume-target", "shards", "vifs", "node-children", "node-bios",
         "node-bios-setting", "node-firmware", "node-history", "node-history-entry", "node-inventory",
@@ -33,7 +33,7 @@ QUERIES = {
 }  # fmt: skip
 COMMANDS = {
     "inventory": [
-        "create-node", "update-node", "delete-node", "set-maintenance", "set-traits", "create-port", "update-port",
+        "create-node", "update-node", "delete-node", "set-tags", "set-maintenance", "set-traits", "create-port", "update-port",
         "delete-port", "create-chassis", "update-chassis", "delete-chassis", "create-portgroup", "update-portgroup",
         "delete-portgroup", "create-volume-connector", "update-volume-connector", "delete-volume-connector",
         "create-volume-target", "update-volume-target", "delete-volume-target", "attach-vif", "detach-vif",

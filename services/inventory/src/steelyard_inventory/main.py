@@ -24,6 +24,7 @@ from .handlers import nodes as node_handlers
 from .handlers import ports as port_handlers
 from .handlers import recipes as recipe_handlers
 from .handlers import records as record_handlers
+from .handlers import tenancy as tenancy_handlers
 from .handlers import timeline as timeline_handlers
 from .handlers import workers as worker_handlers
 from .service import attached_kinds
@@ -45,6 +46,7 @@ from .service.observations import Observations
 from .service.ports import Ports
 from .service.recipes import Recipes
 from .service.starting import Clock, Rules, ServiceMap, Starter
+from .service.tags import Tags
 from .service.timeline import Tidying, Timeline
 from .service.vifs import Vifs
 from .service.workers import Workers
@@ -110,6 +112,7 @@ class Inventory:
         self.targets = Attached(database, settings.site, clock, attached_kinds.TARGET)
         self.parts = NodeParts(database)
         self.vifs = Vifs(database, settings.site, clock)
+        self.tags = Tags(database, settings.site, clock)
         self.insight = Insight(database, self.workers, clock)
         self.timeline = Timeline(database, clock, days=settings.timeline_days)
         self.conductors = Conductors(self.workers)
@@ -131,6 +134,7 @@ class Inventory:
             record_handlers.endpoints(self.site, "volume-target", "volume-targets", self.targets),
             node_part_handlers.endpoints(self.site, self.parts, self.vifs),
             timeline_handlers.endpoints(self.site, self.timeline),
+            tenancy_handlers.endpoints(self.site, self.tags),
             insight_handlers.endpoints(self.site, self.insight),
             recipe_handlers.endpoints(self.site, self.templates, self.runbooks, self.rules),
             allocation_handlers.endpoints(self.site, self.allocations),

@@ -94,6 +94,8 @@ _NODE_FIELDS = [
     _r("updated_at", "time"),
 ]
 NODE_FIELDS: dict[str, Field] = {field.name: field for field in _NODE_FIELDS}
+# Shown only to who asks for them by name: Ironic does not know them.
+NODE_ASKED_FIELDS: dict[str, Field] = {"tags": _r("tags", "list")}
 NODE_DEFAULT_FIELDS = ("uuid", "name", "instance_uuid", "power_state", "provision_state", "maintenance")
 # `links` may be asked for in fields= and is always there; these four appear only in whole documents (since).
 NODE_SUBLINKS = {"ports": 1, "states": 14, "portgroups": 24, "volume": 32}

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from steelyard_common.contracts.api import INTERFACES, NODE_FIELDS, PORT_FIELDS, Field
+from steelyard_common.contracts.api import INTERFACES, NODE_ASKED_FIELDS, NODE_FIELDS, PORT_FIELDS, Field
 from steelyard_common.errors import InvalidRequest
 
-from . import identifiers, values
+from . import identifiers, tags, values
 from .filters import CONDUCTOR_FILTERS, DRIVER_FILTERS, NODE_FILTERS, NODE_PORT_FILTERS, PORT_FILTERS, Filter
 from .versions import too_new
 
@@ -55,12 +55,13 @@ _CONDUCTOR_FIELDS = dict.fromkeys(
 # Computed, or kept in another table: the database cannot order by them.
 _NODES_UNSORTED = ("conductor", "allocation_uuid", "chassis_uuid")
 _PORTS_UNSORTED = ("node_uuid", "portgroup_uuid")
+_TAG_FILTERS = {name: Filter(tags.tag_filter) for name in ("tags", "tags-any", "not-tags", "not-tags-any")}
 
 NODES = Listing(
     resource="node",
-    fields=_since(NODE_FIELDS, "links"),
+    fields=_since(NODE_FIELDS | NODE_ASKED_FIELDS, "links"),
     sortable=_sortable(NODE_FIELDS, *_NODES_UNSORTED),
-    filters=NODE_FILTERS,
+    filters=NODE_FILTERS | _TAG_FILTERS,
 )
 PORTS = Listing(
     resource="port",

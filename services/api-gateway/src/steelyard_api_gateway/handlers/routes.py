@@ -30,6 +30,7 @@ from ..service.recipes import Recipes
 from ..service.records import Records
 from ..service.refusals import Refusals
 from ..service.states import States
+from ..service.tenancy import Tenancy
 from ..service.workers import Workers
 from .answers import BodyRefused, BodyTooLarge
 
@@ -61,6 +62,7 @@ class Services:
     runbooks: Recipes
     inspection_rules: Recipes
     allocations: Allocations
+    tenancy: Tenancy
     insight: Insight
     refusals: Refusals
 

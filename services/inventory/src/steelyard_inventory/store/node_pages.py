@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import ARRAY, Boolean, ColumnElement, Text, and_, bindparam, false, func, or_
-from steelyard_common.contracts.api import NODE_FIELDS, NODE_SUBLINKS
+from steelyard_common.contracts.api import NODE_ASKED_FIELDS, NODE_FIELDS, NODE_SUBLINKS
 
 from .pages import Condition, Listing, by_columns, contains
 from .render import Plan, make_plan, with_redacted
@@ -28,6 +29,12 @@ def seen_by(name: str) -> ColumnElement[bool]:
 
 
 _TEXT = Text()
+
+
+def _listed(name: str) -> ColumnElement[Any]:
+    return bindparam(name, type_=ARRAY(_TEXT))
+
+
 LISTING = Listing(
     table=nodes,
     fields=NODE_FIELDS,
@@ -45,6 +52,10 @@ LISTING = Listing(
         "description_contains": lambda: contains(nodes.c.description, "description_contains"),
         "shard": lambda: nodes.c.shard == func.any(bindparam("shard", type_=ARRAY(_TEXT))),
         "sharded": lambda: _is(nodes.c.shard.isnot(None), "sharded"),
+        "tags": lambda: nodes.c.tags.bool_op("@>")(_listed("tags")),
+        "tags-any": lambda: nodes.c.tags.bool_op("&&")(_listed("tags-any")),
+        "not-tags": lambda: ~nodes.c.tags.bool_op("@>")(_listed("not-tags")),
+        "not-tags-any": lambda: ~nodes.c.tags.bool_op("&&")(_listed("not-tags-any")),
     },
 )  # fmt: skip
 
@@ -52,7 +63,8 @@ LISTING = Listing(
 @functools.lru_cache(maxsize=1024)
 def plan(minor: int, fields: tuple[str, ...] | None, redacted: Redacted = ()) -> Plan:
     """How a node is shown at a microversion; ``fields`` None is the whole document."""
-    made = make_plan("nodes", nodes, NODE_FIELDS, fields, minor=minor, sublinks=NODE_SUBLINKS)
+    known = NODE_FIELDS if fields is None else NODE_FIELDS | NODE_ASKED_FIELDS
+    made = make_plan("nodes", nodes, known, fields, minor=minor, sublinks=NODE_SUBLINKS)
     return with_redacted(made, {name: _shown_to(whom) for name, whom in redacted})
 
 

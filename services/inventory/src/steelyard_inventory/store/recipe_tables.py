@@ -85,7 +85,12 @@ allocations = Table(
     Column("tries", Integer, nullable=False, server_default=text("0")),  # that found suitable nodes, all of them locked
     Column("due_at", DateTime(timezone=True)),  # when to match; null: settled
     Column("cause", JSONB, nullable=False, server_default=text("'{}'::jsonb")),  # who asked, for the events
+    Column("affinity", JSONB),  # {key, with: [UUIDs]} or {key, group}, as anti_affinity
+    Column("anti_affinity", JSONB),
+    Column("availability_zone", Text),
+    _texts("groups"),  # that it belongs to, for the affinity of others
     *stamps(),
 )
+Index("allocations_groups", allocations.c.groups, postgresql_using="gin")
 # Those that wait for a node are few, whatever the number of all.
 Index("allocations_due", allocations.c.due_at, postgresql_where=allocations.c.due_at.isnot(None))

@@ -118,7 +118,8 @@ def _responses(route: Route, said: Operation) -> Json:
     if said.answer is not None:
         done["content"] = _json(_collection(said.many, said.answer) if said.many else _schema(said.answer))
     refused = {status: {"description": text, "content": _json(_schema("Error"))} for status, text in ERRORS.items()}
-    return {str(route.success): done, **refused}
+    also = {str(status): {"description": said.does} for status in said.also}
+    return {str(route.success): done, **also, **refused}
 
 
 def _collection(many: str, one: str | Json) -> Json:

@@ -32,6 +32,7 @@ class Operation:
     needs_body: bool = True
     answer: str | Json | None = None
     many: str | None = None
+    also: tuple[int, ...] = ()  # other statuses of success
 
 
 def _object(properties: Json, *required: str) -> Json:
@@ -247,6 +248,17 @@ def _vendor(one: str, whose: str) -> dict[str, Operation]:
     return made
 
 
+_TAGS: Json = {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 60}}
+_TENANCY = {
+    f"GET {NODE}/tags": Operation(does="List the tags of a node", answer=_object({"tags": _TAGS}, "tags")),
+    f"PUT {NODE}/tags": Operation(
+        does="Replace the tags of a node", body=_object({"tags": _TAGS}, "tags"), answer=_object({"tags": _TAGS}, "tags")
+    ),
+    f"DELETE {NODE}/tags": Operation(does="Remove all tags of a node"),
+    f"GET {NODE}/tags/<tag>": Operation(does="Ask whether a node has a tag (404: no)"),
+    f"PUT {NODE}/tags/<tag>": Operation(does="Add a tag to a node", also=(204,)),
+    f"DELETE {NODE}/tags/<tag>": Operation(does="Remove a tag of a node"),
+}
 _VENDOR = _vendor(f"{NODE}/vendor_passthru", "a node") | _vendor("/drivers/<name>/vendor_passthru", "a driver")
 _OTHER = {
     f"GET {NODE}/vmedia": Operation(does="List attached virtual media", answer="Document"),
