@@ -218,7 +218,7 @@ class Lives(RuleBasedStateMachine):
 def test_lives_of_many_nodes_end_well(stage: Stage) -> None:
     machine = type("LivesHere", (Lives,), {"stage": stage})
 
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=20, stateful_step_count=25, deadline=None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from steelyard_common.contracts.catalogue import StepSpec
 
-from . import progress
+from . import progress, step_moves
 from .endings import PROVISION
 from .planning import plan
 from .plans import NodeFacts, Plan, PlannedStep, PlanRules
@@ -111,7 +111,7 @@ def workflows_page() -> str:
         "| --- | --- | --- | --- |",
         *sorted({_patience(step) for kind in Kind for step in _example(kind).steps}),
         f"\nThe engine's deadline is that time and {QUEUE_ALLOWANCE_S:.0f} s for queues, from the first dispatch. A"
-        f" retryable failure is tried again after {progress.BACK_OFF_S:.0f} s, then twice as long each time. A step"
+        f" retryable failure is tried again after {step_moves.BACK_OFF_S:.0f} s, then twice as long each time. A step"
         f" that is out is dispatched again after {progress.REDISPATCH_S:.0f} s of silence, then twice as long.\n",
         "## Status of a workflow\n",
         *(f"- `{status}`: {_STATUS_MEANS[status]}" for status in Status),

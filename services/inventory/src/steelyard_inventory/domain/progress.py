@@ -19,16 +19,14 @@ from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from steelyard_common.contracts.steps import Again, Done, Failed, Outcome, StepResult, Wait
-from steelyard_common.errors import OutcomeUnknown, SteelyardError
 
 from .choosing import HEARTBEAT, HOLD, UNHOLD, WAIT
 from .runs import Run, Status, StepRun, StepStatus
+from .step_moves import failed, finished, is_expected, recall, rest, silence, step_done, too_late, why, with_steps
 from .transitions import Event
 from .workflows import QUEUE_ALLOWANCE_S
 
 REDISPATCH_S = 60.0
-BACK_OFF_S = 2.0
-LONGEST_BACK_OFF_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +57,7 @@ def take(run: Run, outcomes: Sequence[Outcome], now: datetime, service_of: Servi
     trail: tuple[Event, ...] = ()
     accepted = 0
     for outcome in outcomes:
-        if not _is_expected(run, outcome):
+        if not is_expected(run, outcome):
             continue
         accepted += 1
         if isinstance(outcome.result, Done):
@@ -68,7 +66,7 @@ def take(run: Run, outcomes: Sequence[Outcome], now: datetime, service_of: Servi
         trail = (Event.WAIT,) if run.parked else ()
     if not accepted:
         return Move(run=run, dropped=len(outcomes))
-    move = _advance(_recall(run), now, service_of)
+    move = _advance(recall(run), now, service_of)
     return replace(move, facts=facts, dropped=len(outcomes) - accepted, trail=(*trail, *move.trail))
 
 
@@ -80,14 +78,14 @@ def conclude(run: Run, result: StepResult, now: datetime, service_of: ServiceOf)
 def _apply(run: Run, result: StepResult, now: datetime) -> Run:
     match result:
         case Done():
-            return _step_done(run, now)
+            return step_done(run, now)
         case Again(after_s=after_s, memo=memo, progress=progress):
             wake = now + timedelta(seconds=after_s)
-            return _rest(run, StepStatus.SLEEPING, wake, now, memo=memo, progress=progress)
+            return rest(run, StepStatus.SLEEPING, wake, now, memo=memo, progress=progress)
         case Wait(signal=signal, memo=memo, progress=progress):
-            return _rest(run, StepStatus.WAITING, None, now, memo=memo, progress=progress, signal=signal)
+            return rest(run, StepStatus.WAITING, None, now, memo=memo, progress=progress, signal=signal)
         case Failed(error=error):
-            return _failed(run, error, now)
+            return failed(run, error, now)
         case _:
             assert_never(result)
 
@@ -98,15 +96,15 @@ def look(run: Run, now: datetime, service_of: ServiceOf) -> Move:
         return Move(run=run)
     step = run.current
     if step.deadline_at is not None and step.deadline_at <= now:
-        return _end(_with(run, _finished(step, StepStatus.FAILED, now, _too_late(step))), Status.FAILED, now)
+        return _end(with_steps(run, finished(step, StepStatus.FAILED, now, too_late(step))), Status.FAILED, now)
     match step.status:
         case StepStatus.DISPATCHED if run.abort_asked_at is not None:
             # It may still be at work: the node is not given to others before its answer or its deadline.
             return Move(run=replace(run, due_at=step.deadline_at))
         case StepStatus.DISPATCHED:
-            return _send(_silence(run), now, service_of)
+            return _send(silence(run), now, service_of)
         case StepStatus.SLEEPING if is_reserved(step):
-            return _advance(_step_done(run, now), now, service_of)
+            return _advance(step_done(run, now), now, service_of)
         case StepStatus.SLEEPING:
             return _send(run, now, service_of)
         case _:
@@ -123,12 +121,12 @@ def wake(run: Run, now: datetime, fence: int, service_of: ServiceOf) -> Move:
         return Move(run=run)
     step = run.current
     if step.deadline_at is not None and step.deadline_at <= now:
-        return _end(_with(run, _finished(step, StepStatus.FAILED, now, _too_late(step))), Status.FAILED, now)
+        return _end(with_steps(run, finished(step, StepStatus.FAILED, now, too_late(step))), Status.FAILED, now)
     if _is_aborted(run):
         return _end(run, Status.ABORTED, now)
     if step.status is StepStatus.WAITING:
         return Move(run=replace(run, due_at=step.deadline_at))
-    awake = replace(_with(run, replace(step, deadline_at=None)), parked=False, fence=fence)
+    awake = replace(with_steps(run, replace(step, deadline_at=None)), parked=False, fence=fence)
     move = look(awake, now, service_of)
     return replace(move, trail=(Event.RESUME, *move.trail))
 
@@ -160,7 +158,7 @@ def signal(run: Run, name: str, now: datetime, data: dict[str, Any] | None = Non
     if run.status is not Status.RUNNING or step.status is not StepStatus.WAITING or step.signal != name:
         return run
     memo = step.memo | {"signal": data} if data else step.memo
-    return replace(_with(run, replace(step, status=StepStatus.SLEEPING, signal=None, memo=memo)), due_at=now)
+    return replace(with_steps(run, replace(step, status=StepStatus.SLEEPING, signal=None, memo=memo)), due_at=now)
 
 
 def _is_aborted(run: Run) -> bool:
@@ -169,12 +167,6 @@ def _is_aborted(run: Run) -> bool:
     if run.abort_asked_at is None or step.status is StepStatus.DISPATCHED:
         return False
     return step.is_abortable or step.status is StepStatus.PENDING
-
-
-def _is_expected(run: Run, outcome: Outcome) -> bool:
-    if run.status is not Status.RUNNING or outcome.index != run.current_step or outcome.index >= len(run.steps):
-        return False
-    return run.current.status is StepStatus.DISPATCHED and run.current.attempt == outcome.attempt
 
 
 def _advance(run: Run, now: datetime, service_of: ServiceOf) -> Move:
@@ -210,7 +202,7 @@ def _send(run: Run, now: datetime, service_of: ServiceOf) -> Move:
         for step in group
     )  # fmt: skip
     patience = timedelta(seconds=REDISPATCH_S * 2 ** min(sent[0].silences, 10))
-    return Move(run=replace(_with(run, *sent), due_at=min(now + patience, deadline)), send=sent)
+    return Move(run=replace(with_steps(run, *sent), due_at=min(now + patience, deadline)), send=sent)
 
 
 def _reserve(run: Run, now: datetime) -> Move:
@@ -220,12 +212,12 @@ def _reserve(run: Run, now: datetime) -> Move:
     if seconds is not None:
         until = now + timedelta(seconds=seconds)
         slept = replace(step, status=StepStatus.SLEEPING, deadline_at=until + timedelta(seconds=QUEUE_ALLOWANCE_S))
-        return Move(run=replace(_with(run, slept), due_at=until))
+        return Move(run=replace(with_steps(run, slept), due_at=until))
     deadline = now + timedelta(seconds=step.wait_s or step.timeout_s)
     name, event = (UNHOLD, Event.HOLD) if step.name == HOLD else (HEARTBEAT, Event.WAIT)
     waits = replace(step, status=StepStatus.WAITING, signal=name, deadline_at=deadline)
     parked = step.wait_s is not None
-    return Move(run=replace(_with(run, waits), due_at=deadline, parked=parked), trail=(event,) if parked else ())
+    return Move(run=replace(with_steps(run, waits), due_at=deadline, parked=parked), trail=(event,) if parked else ())
 
 
 def _hand_down(run: Run, now: datetime) -> Move:
@@ -236,7 +228,7 @@ def _hand_down(run: Run, now: datetime) -> Move:
         step, status=StepStatus.SLEEPING, attempt=max(step.attempt, 1), started_at=step.started_at or now,
         deadline_at=deadline,
     )  # fmt: skip
-    return Move(run=replace(_with(run, begun), due_at=now))
+    return Move(run=replace(with_steps(run, begun), due_at=now))
 
 
 def _together(run: Run, service_of: ServiceOf) -> list[StepRun]:
@@ -254,86 +246,12 @@ def _together(run: Run, service_of: ServiceOf) -> list[StepRun]:
     return group
 
 
-def _step_done(run: Run, now: datetime) -> Run:
-    done = _with(run, replace(_finished(run.current, StepStatus.DONE, now, None), silences=0))
-    return replace(done, current_step=run.current_step + 1)
-
-
-def _rest(
-    run: Run, status: StepStatus, wake: datetime | None, now: datetime,
-    *, memo: dict[str, Any], progress: str | None, signal: str | None = None,
-) -> Run:  # fmt: skip
-    step = run.current
-    parked = signal is not None and step.wait_s is not None
-    deadline = now + timedelta(seconds=step.wait_s) if parked and step.wait_s else step.deadline_at or now
-    rested = replace(
-        step, status=status, memo=memo, progress=progress, signal=signal, silences=0, deadline_at=deadline
-    )  # fmt: skip
-    return replace(_with(run, rested), due_at=min(wake, deadline) if wake else deadline, parked=parked)
-
-
-def _failed(run: Run, error: SteelyardError, now: datetime) -> Run:
-    step = run.current
-    wake = now + timedelta(seconds=min(BACK_OFF_S * 2**step.failures, LONGEST_BACK_OFF_S))
-    if not error.retryable or step.failures >= step.retries or wake >= (step.deadline_at or now):
-        return _with(run, _finished(step, StepStatus.FAILED, now, error))
-    waiting = replace(
-        step, status=StepStatus.SLEEPING, failures=step.failures + 1, silences=0, error=error.to_dict()
-    )  # the memo stays: the slice that failed is the one to repeat
-    return replace(_with(run, waiting), due_at=wake)
-
-
-def _recall(run: Run) -> Run:
-    """Steps of an answered message that were not run are to be dispatched anew, with a deadline of their own."""
-    left = [
-        replace(step, status=StepStatus.PENDING, deadline_at=None, started_at=None)
-        for step in run.steps[run.current_step :]
-        if step.status is StepStatus.DISPATCHED
-    ]
-    return _with(run, *left) if left else run
-
-
-def _silence(run: Run) -> Run:
-    """The message or its answer was lost: what was out is called back, its deadline kept."""
-    first = replace(run.current, silences=run.current.silences + 1)
-    rest = [
-        replace(step, status=StepStatus.PENDING, deadline_at=None, started_at=None)
-        for step in run.steps[run.current_step + 1 :]
-        if step.status is StepStatus.DISPATCHED
-    ]
-    return _with(run, first, *rest)
-
-
 def _end(run: Run, status: Status, now: datetime) -> Move:
     left = [
-        _finished(step, StepStatus.ABORTED, now, None)
+        finished(step, StepStatus.ABORTED, now, None)
         for step in run.steps[run.current_step :]
         if step.status is not StepStatus.FAILED
     ]
-    error = None if status is Status.DONE else _why(run, status)
-    ended = replace(_with(run, *left), status=status, finished_at=now, due_at=None, error=error, parked=False)
+    error = None if status is Status.DONE else why(run, status)
+    ended = replace(with_steps(run, *left), status=status, finished_at=now, due_at=None, error=error, parked=False)
     return Move(run=ended)
-
-
-def _why(run: Run, status: Status) -> dict[str, Any]:
-    if status is Status.ABORTED:
-        return {"code": "aborted", "message": f"{run.kind} was aborted at step {run.current.label}."}
-    return dict(run.current.error or {})
-
-
-def _finished(step: StepRun, status: StepStatus, now: datetime, error: SteelyardError | None) -> StepRun:
-    return replace(
-        step, status=status, finished_at=now, signal=None, error=error.to_dict() if error is not None else None
-    )
-
-
-def _too_late(step: StepRun) -> OutcomeUnknown:
-    what = f"waited for {step.signal}" if step.status is StepStatus.WAITING else "gave no final answer"
-    return OutcomeUnknown(f"Step {step.label} {what} until its deadline; read the node's state before trying again.")
-
-
-def _with(run: Run, *changed: StepRun) -> Run:
-    steps = list(run.steps)
-    for step in changed:
-        steps[step.index] = step
-    return replace(run, steps=tuple(steps))
