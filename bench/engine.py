@@ -1,7 +1,8 @@
-"""What the workflow engine costs alone: ``python -m bench.engine [--changes 2000] [--rate 0] [--profile]``.
+"""What the workflow engine costs alone: ``python -m bench.engine [--changes 2000] [--lives 0] [--rate 0] [--profile]``.
 
 Inventory's lifecycle in this process, on a real PostgreSQL and nats-server, with a provider in another process that
 takes no time; the gateway and BMCs are left out. ``--rate 0``: 16 callers as fast as they can; else so many a second.
+``--lives``: whole lives on fake hardware (manage, provide with cleaning, active, deleted with cleaning) instead.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -38,6 +39,8 @@ from steelyard_inventory.service.observations import Observations
 from steelyard_inventory.service.starting import Rules, ServiceMap, Starter
 from steelyard_inventory.service.workers import Workers
 from steelyard_inventory.store.tables import metadata, nodes
+from steelyard_inventory.store.workers import announce
+from steelyard_inventory.testing_provider import FAKE_INTERFACES, SERVICES, announcements
 
 from .report import Figure, table
 
@@ -67,13 +70,16 @@ def provider(url: str) -> None:
             )
         bus.publish(messages)
 
-    bus.consume_batches(subjects.STEPS_STREAM, "step-power", [subjects.step(SITE, "power", "*")], run)
+    for interface in (name for names in SERVICES.values() for name in names):
+        bus.consume_batches(
+            subjects.STEPS_STREAM, f"step-{interface}", [subjects.step(SITE, interface, "*")], run
+        )  # fmt: skip
     sys.stdin.read()
     bus.close()
 
 
 @contextlib.contextmanager
-def stage(count: int) -> Iterator[tuple[Lifecycle, Database, list[str], dict[str, int]]]:
+def stage(count: int, state: str = "available") -> Iterator[tuple[Lifecycle, Database, list[str], dict[str, int]]]:
     """(verbs, database, node UUIDs, process ids by name)."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         postgres, nats = EmbeddedPostgres(Path(folder) / "pg"), EmbeddedNats(Path(folder) / "nats")
@@ -102,9 +108,11 @@ def stage(count: int) -> Iterator[tuple[Lifecycle, Database, list[str], dict[str
         bus.serve("inventory", handlers.endpoints(SITE, lifecycle, Leases(database, "bench", now, site=SITE)))
         uuids = [str(uuid.uuid4()) for _ in range(count)]
         with database.begin() as transaction:
+            for word in announcements():
+                announce(transaction.connection, word, now() + timedelta(hours=1))
             row = {
-                "driver": "fake-hardware", "provision_state": "available", "power_state": "power off",
-                "power_interface": "fake", "management_interface": "fake",
+                "driver": "fake-hardware", "provision_state": state, "power_state": "power off",
+                **FAKE_INTERFACES, "network_interface": "noop",
                 "properties": {"memory_mb": 4096, "cpus": 8, "capabilities": "boot_mode:uefi"},
             }  # fmt: skip
             transaction.connection.execute(nodes.insert(), [{"uuid": each, **row} for each in uuids])
@@ -180,15 +188,51 @@ def measure(changes: int, rate: float, profile: bool) -> list[Figure]:
     ]
 
 
+LIFE = (("manage", "manageable"), ("provide", "available"), ("active", "active"), ("deleted", "available"))
+
+
+def measure_lives(lives: int) -> list[Figure]:
+    """CPU and rate of whole lives, each verb asked of all nodes before the next."""
+    with stage(lives, "enroll") as (lifecycle, database, uuids, pids), ThreadPoolExecutor(CALLERS) as pool:
+        before, began = _cpu_s(pids), time.monotonic()
+        for verb, reached in LIFE:
+            calls = [pool.submit(lifecycle.set_provision, each, verb, Caller(request_id=each)) for each in uuids]
+            for call in calls:
+                call.result()
+            _wait_for_state(database, reached, lives)
+        took_s = time.monotonic() - began
+        after = _cpu_s(pids)
+    used = {name: (after[name] - before[name]) * 1000 / lives for name in pids}
+    return [
+        *(Figure(f"CPU of {name} per life", "ms", value, None, None) for name, value in used.items()),
+        Figure("CPU per life, all of these", "ms", sum(used.values()), 60, 320),
+        Figure("lives", "1/s", lives / took_s, 25, 4.7, more=True),
+    ]
+
+
+def _wait_for_state(database: Database, state: str, count: int) -> None:
+    deadline = time.monotonic() + 300
+    query = sa.text("SELECT count(*) FROM nodes WHERE provision_state = :state AND reservation IS NULL")
+    while time.monotonic() < deadline:
+        with database.read() as connection:
+            if connection.execute(query, {"state": state}).scalar_one() >= count:
+                return
+        time.sleep(0.05)
+    raise SystemExit(f"not all nodes became {state} within five minutes")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.engine", description=__doc__)
     parser.add_argument("--changes", type=int, default=2_000)
+    parser.add_argument("--lives", type=int, default=0)
     parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--provider", metavar="URL", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.provider:
         provider(options.provider)
+    elif options.lives:
+        print(table(measure_lives(options.lives)))
     else:
         print(table(measure(options.changes, options.rate, options.profile)))
 
