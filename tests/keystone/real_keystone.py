@@ -81,12 +81,16 @@ class Keystone:
         """In the block new tokens last so long; Keystone is started again before and after."""
         file = self.folder / "keystone.conf"
         usual = file.read_text()
-        for text in (usual + f"[token]\nexpiration = {seconds}\n", usual):
-            self.stop()
-            file.write_text(text)
-            self.start()
-            if text != usual:
-                yield
+        try:
+            self._again_with(file, usual + f"[token]\nexpiration = {seconds}\n")
+            yield
+        finally:
+            self._again_with(file, usual)
+
+    def _again_with(self, file: Path, text: str) -> None:
+        self.stop()
+        file.write_text(text)
+        self.start()
 
     def stop(self) -> None:
         if self._process is not None:
