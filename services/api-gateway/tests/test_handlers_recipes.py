@@ -60,6 +60,7 @@ for _plural, _body in BODIES.items():
         ("GET", _path, None, 200, f"qry.{_word}", {"ident": UUID, "fields": None}, None),
         ("PATCH", _path, [], 200, f"cmd.update-{_word}", {"ident": UUID, "patch": []}, None),
         ("DELETE", _path, None, 204, f"cmd.delete-{_word}", {"ident": UUID}, None),
+        ("GET", f"{_path}/uuid", None, 200, f"qry.{_word}", {"ident": UUID, "fields": ["uuid"]}, None),
     ]
 
 
@@ -91,7 +92,9 @@ def test_below_its_version_a_resource_is_not_found_and_takes_no_writes(api: Api,
     for method, path in (("POST", f"/v1/{plural}"), ("PATCH", one(plural)), ("DELETE", one(plural))):
         response = api(method, path, {}, version=old)
         assert response.status_code == 405
-        assert fault(response)["title"] == "Method Not Allowed"
+        # As in Ironic: of the older two it is the router that refuses.
+        shape = "title" if plural in ("deploy_templates", "runbooks") else "faultstring"
+        assert shape in fault(response)
     assert others.asked == []
     assert api("GET", f"/v1/{plural}", version=new).status_code == 200
     assert plural in api("GET", "/v1", version=new).get_json()

@@ -209,3 +209,47 @@ def test_steps_of_all_interfaces_are_taken_from_the_stream_and_answered(engine: 
     answers = [each for each in engine.bus.published if each.subject == subjects.result("local", engine.workflow)]
     assert [orjson.loads(each.body)["outcomes"][0]["outcome"] for each in answers] == ["done", "done", "done"]
     assert engine.bus.failures == []
+
+
+@pytest.fixture
+def fake_vendor(twin: InventoryTwin) -> None:
+    """n1 has the fake vendor interface."""
+    interfaces = {"power": "fake", "management": "fake", "vendor": "fake"}
+    twin.add(node("fake", driver="fake-hardware", interfaces=interfaces))
+
+
+@pytest.mark.usefixtures("fake_vendor")
+def test_vendor_methods_are_named_and_called_under_a_lease(command: Ask, query: Ask, twin: InventoryTwin) -> None:
+    methods = query("vendor-methods", ident="n1")["methods"]
+
+    assert methods["third_method_sync"] == {
+        "http_methods": ["POST"], "async": False, "description": "Test if the value of bar is meow",
+        "attach": False, "require_exclusive_lock": True,
+    }  # fmt: skip
+    call = {"ident": "n1", "method": "third_method_sync", "http_method": "POST"}
+    assert command("call-vendor", **call, arguments={"bar": "meow"}) == {"async": False, "return": True}
+    assert command("call-vendor", **call, arguments={"bar": "woof"}) == {"async": False, "return": False}
+    assert [lease["purpose"] for lease in twin.leases] == ["vendor method third_method_sync"] * 2
+    assert twin.leased == {}
+
+
+@pytest.mark.usefixtures("fake_vendor")
+@pytest.mark.parametrize(
+    ("method", "verb", "arguments"),
+    [
+        ("bogus", "POST", {}), ("second_method", "GET", {"bar": "kazoo"}), ("second_method", "POST", {}),
+        ("second_method", "POST", {"bar": "kazoo", "more": 1}),
+    ],
+)  # fmt: skip
+def test_vendor_calls_that_make_no_sense_are_refused(command: Ask, method: str, verb: str, arguments: Any) -> None:
+    with pytest.raises(InvalidRequest):
+        command("call-vendor", ident="n1", method=method, http_method=verb, arguments=arguments)
+
+
+@pytest.mark.usefixtures("bmc")
+def test_virtual_media_are_refused_by_the_name_of_the_interface(command: Ask, query: Ask) -> None:
+    with pytest.raises(Unsupported, match="'redfish' does not support virtual media"):
+        query("virtual-media", ident="n1")
+    for verb in ("attach-virtual-media", "detach-virtual-media"):
+        with pytest.raises(Unsupported):
+            command(verb, ident="n1")

@@ -28,9 +28,11 @@ from .handlers import (
     node_management,
     node_parts,
     node_states,
+    node_vendor,
     nodes,
     portgroups,
     ports,
+    ramdisks,
     recipes,
     refused,
     tenancy,
@@ -48,11 +50,13 @@ from .service.node_parts import NodeParts
 from .service.nodes import Nodes
 from .service.policy import Policy
 from .service.ports import Ports
+from .service.ramdisks import Ramdisks
 from .service.recipes import DEPLOY_TEMPLATES, INSPECTION_RULES, RUNBOOKS, Recipes
 from .service.records import Records
 from .service.refusals import Refusals
 from .service.states import States
 from .service.tenancy import Tenancy
+from .service.vendor import Vendor
 from .service.workers import Workers
 from .settings import Settings
 from .settings_sign_in import HTTP_BASIC, KEYSTONE, OIDC
@@ -63,17 +67,19 @@ TABLES: dict[str, tuple[Sequence[Route], Sequence[Refusal]]] = {
     "nodes": (nodes.ROUTES, nodes.REFUSALS),
     "node_states": (node_states.ROUTES, ()),
     "node_management": (node_management.ROUTES, ()),
-    "node_parts": (node_parts.ROUTES, ()),
+    "node_parts": (node_parts.ROUTES, node_parts.REFUSALS),
     "ports": (ports.ROUTES, ports.REFUSALS),
     "portgroups": (portgroups.ROUTES, portgroups.REFUSALS),
     "chassis": (chassis.ROUTES, chassis.REFUSALS),
     "volumes": (volumes.ROUTES, volumes.REFUSALS),
+    "node_vendor": (node_vendor.ROUTES, ()),
     "drivers": (drivers.ROUTES, ()),
     "conductors": (conductors.ROUTES, ()),
     "insight": (insight.ROUTES, ()),
     "recipes": (recipes.ROUTES, recipes.REFUSALS),
     "allocations": (allocations.ROUTES, allocations.REFUSALS),
     "tenancy": (tenancy.ROUTES, ()),
+    "ramdisks": (ramdisks.ROUTES, ramdisks.REFUSALS),
 }
 
 
@@ -142,6 +148,8 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         tenancy=Tenancy(inventory),
         insight=Insight(inventory, states),
         refusals=Refusals(bus, settings.site, NAME),
+        vendor=Vendor(power),
+        ramdisks=Ramdisks(inventory),
     )
 
 

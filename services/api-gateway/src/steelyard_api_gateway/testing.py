@@ -26,10 +26,12 @@ QUERIES = {
         "volume-connector", "volume-targets", "volume-target", "shards", "vifs", "node-children", "node-bios",
         "node-bios-setting", "node-firmware", "node-history", "node-history-entry", "node-inventory",
         "deploy-templates", "deploy-template", "runbooks", "runbook", "runbook-traits",
-        "inspection-rules", "inspection-rule", "allocations", "allocation", "node-allocation",
+        "inspection-rules", "inspection-rule", "allocations", "allocation", "node-allocation", "ramdisk-node",
         "node-timeline", "node-explain", "node-steps", "node-workflows", "workflow", "plan",
     ],
-    "power": ["boot-device", "supported-boot-devices", "indicators", "indicator"],
+    "power": [
+        "boot-device", "supported-boot-devices", "indicators", "indicator", "vendor-methods", "virtual-media",
+    ],
 }  # fmt: skip
 COMMANDS = {
     "inventory": [
@@ -41,9 +43,12 @@ COMMANDS = {
         "create-deploy-template", "update-deploy-template", "delete-deploy-template", "create-runbook",
         "update-runbook", "delete-runbook", "set-runbook-traits", "create-inspection-rule", "update-inspection-rule",
         "delete-inspection-rule", "create-allocation", "update-allocation", "delete-allocation",
-        "delete-node-allocation", "create-plan", "apply-plan",
+        "delete-node-allocation", "create-plan", "apply-plan", "take-heartbeat", "take-inspection",
     ],
-    "power": ["set-boot-device", "inject-nmi", "set-indicator"],
+    "power": [
+        "set-boot-device", "inject-nmi", "set-indicator", "call-vendor", "attach-virtual-media",
+        "detach-virtual-media",
+    ],
 }  # fmt: skip
 _LAMP = {"name": "led@chassis", "component": "chassis", "readonly": False, "states": ["on", "off"]}
 INDICATORS = orjson.dumps({"indicators": [_LAMP]})

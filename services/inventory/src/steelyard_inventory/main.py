@@ -22,6 +22,7 @@ from .handlers import lifecycle as lifecycle_handlers
 from .handlers import node_parts as node_part_handlers
 from .handlers import nodes as node_handlers
 from .handlers import ports as port_handlers
+from .handlers import ramdisks as ramdisk_handlers
 from .handlers import recipes as recipe_handlers
 from .handlers import records as record_handlers
 from .handlers import tenancy as tenancy_handlers
@@ -44,6 +45,7 @@ from .service.node_views import NodeViews
 from .service.nodes import NodeRecords
 from .service.observations import Observations
 from .service.ports import Ports
+from .service.ramdisks import Ramdisks
 from .service.recipes import Recipes
 from .service.starting import Clock, Rules, ServiceMap, Starter
 from .service.tags import Tags
@@ -115,6 +117,7 @@ class Inventory:
         self.tags = Tags(database, settings.site, clock)
         self.insight = Insight(database, self.workers, clock)
         self.timeline = Timeline(database, clock, days=settings.timeline_days)
+        self.ramdisks = Ramdisks(database)
         self.conductors = Conductors(self.workers)
         self.templates = Recipes(database, settings.site, clock, DEPLOY_TEMPLATE)
         self.runbooks = Recipes(database, settings.site, clock, RUNBOOK)
@@ -136,6 +139,7 @@ class Inventory:
             timeline_handlers.endpoints(self.site, self.timeline),
             tenancy_handlers.endpoints(self.site, self.tags),
             insight_handlers.endpoints(self.site, self.insight),
+            ramdisk_handlers.endpoints(self.site, self.ramdisks),
             recipe_handlers.endpoints(self.site, self.templates, self.runbooks, self.rules),
             allocation_handlers.endpoints(self.site, self.allocations),
             worker_handlers.endpoints(self.site, self.workers, self.conductors),

@@ -44,6 +44,12 @@ class SetIndicatorSchema(IndicatorSchema):
     state = fields.String(required=True, validate=validate.OneOf(["on", "off", "blinking", "unknown"]))
 
 
+class CallVendorSchema(IdentSchema):
+    method = fields.String(required=True, validate=validate.Length(min=1, max=255))
+    http_method = fields.String(required=True)
+    arguments = fields.Dict(keys=fields.String(), load_default=dict)
+
+
 Ask = Callable[[Direct, Asked, dict[str, Any]], dict[str, Any] | None]
 
 QUERIES: dict[str, tuple[type[Schema], Ask]] = {
@@ -51,6 +57,8 @@ QUERIES: dict[str, tuple[type[Schema], Ask]] = {
     "supported-boot-devices": (IdentSchema, lambda direct, asked, _: direct.supported_boot_devices(asked)),
     "indicators": (IndicatorsSchema, lambda direct, asked, body: direct.indicators(asked, body["component"])),
     "indicator": (IndicatorSchema, lambda direct, asked, body: direct.indicator(asked, body["name"])),
+    "virtual-media": (IdentSchema, lambda direct, asked, _: direct.virtual_media(asked)),
+    "vendor-methods": (IdentSchema, lambda direct, asked, _: direct.vendor_methods(asked)),
     "bmc-report": (NothingSchema, lambda direct, _asked, _body: direct.bmc_report()),
 }
 COMMANDS: dict[str, tuple[type[Schema], Ask]] = {
@@ -62,6 +70,12 @@ COMMANDS: dict[str, tuple[type[Schema], Ask]] = {
     "set-indicator": (
         SetIndicatorSchema,
         lambda direct, asked, body: direct.set_indicator(asked, body["name"], body["state"]),
+    ),
+    "attach-virtual-media": (IdentSchema, lambda direct, asked, _: direct.virtual_media(asked)),
+    "detach-virtual-media": (IdentSchema, lambda direct, asked, _: direct.virtual_media(asked)),
+    "call-vendor": (
+        CallVendorSchema,
+        lambda direct, asked, body: direct.call_vendor(asked, body["method"], body["http_method"], body["arguments"]),
     ),
 }
 

@@ -35,7 +35,7 @@ PORTGROUP_FIELDS = _table(
     Field("dynamic_portgroup", "bool", 111),
 )
 PORTGROUP_DEFAULT_FIELDS = ("uuid", "address", "name")
-PORTGROUP_SUBLINKS = {"ports": 24}
+PORTGROUP_SUBLINKS = {"ports": 23}
 
 VOLUME_SINCE = 32
 CONNECTOR_FIELDS = _table(

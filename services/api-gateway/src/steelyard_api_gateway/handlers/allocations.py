@@ -8,6 +8,8 @@ from flask import Response
 from steelyard_common.contracts.recipes import ALLOCATION_PATCH_SINCE, ALLOCATIONS_SINCE
 from steelyard_common.errors import InvalidRequest, SteelyardError
 
+from ..domain.recipe_listings import ALLOCATIONS
+from ..domain.values import plain
 from .answers import document, empty
 from .routes import Asked, Refusal, Route
 
@@ -27,6 +29,14 @@ def create(asked: Asked) -> Response:
 
 def show(asked: Asked, ident: str) -> Response:
     return document(asked.services.allocations.show(asked.call, ident, asked.query()))
+
+
+def show_field(asked: Asked, ident: str, name: str) -> Response:
+    """`…/{ident}/{name}`: Ironic reads it as ``fields=name``."""
+    asked.no_query()
+    if name not in ALLOCATIONS.fields:
+        raise InvalidRequest(f'Field(s) "{plain(name)}" are not valid')
+    return document(asked.services.allocations.show(asked.call, ident, {"fields": [name]}))
 
 
 def update(asked: Asked, ident: str) -> Response:
@@ -69,7 +79,8 @@ ROUTES = [
         too_old=405,
     ),
     _write(method="DELETE", path=ALLOCATION, handler=delete, policy="baremetal:allocation:delete", success=204),
-    _read(path=OF_NODE, handler=show_of_node, policy="baremetal:allocation:get"),
+    _read(path=f"{ALLOCATION}/<name>", handler=show_field, policy="baremetal:allocation:get"),
+    _read(path=OF_NODE, handler=show_of_node, policy="baremetal:allocation:get", is_routed=True),
     Route(
         method="DELETE",
         path=OF_NODE,
@@ -77,6 +88,7 @@ ROUTES = [
         policy="baremetal:allocation:delete",
         since=ALLOCATIONS_SINCE,
         success=204,
+        is_routed=True,
     ),
 ]
 REFUSALS = [Refusal(methods=("PATCH", "DELETE"), path="/allocations", error=no_ident)]

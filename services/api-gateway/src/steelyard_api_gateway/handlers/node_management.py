@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from flask import Response
 
+from ..domain.listings import single
 from .answers import document, empty
-from .routes import Asked, Route
+from .routes import Asked, Route, only
 
 MANAGEMENT = "/nodes/<ident>/management"
 NMI_SINCE = 29
@@ -35,8 +36,10 @@ def inject_nmi(asked: Asked, ident: str) -> Response:
 
 
 def list_indicators(asked: Asked, ident: str) -> Response:
-    asked.no_query()
-    return document(asked.services.management.list_indicators(asked.call, ident))
+    query = asked.query()
+    only(query, "component")
+    component = single("component", query) if query else None
+    return document(asked.services.management.list_indicators(asked.call, ident, component))
 
 
 def show_indicator(asked: Asked, ident: str, name: str) -> Response:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from flask import Response
+from steelyard_common.errors import InvalidRequest, SteelyardError
 
 from ..domain import external_events
 from .answers import document, empty
-from .routes import Asked, Route
+from .routes import Asked, Refusal, Route
 
 NODE = "/nodes/<ident>"
 VIFS_SINCE = 28
@@ -74,8 +75,14 @@ def show_inventory(asked: Asked, ident: str) -> Response:
     return document(asked.services.node_parts.inventory(asked.call, ident))
 
 
-_vifs = partial(Route, since=VIFS_SINCE)
+def no_vif(ident: str) -> SteelyardError:
+    del ident
+    return InvalidRequest("Missing mandatory parameter: vif_id")
+
+
+_vifs = partial(Route, since=VIFS_SINCE, is_routed=True)
 _get = partial(Route, method="GET")
+_written = partial(_get, is_routed=True)
 ROUTES = [
     _get(path="/shards", handler=list_shards, policy="baremetal:shards:get", since=82),
     Route(
@@ -88,10 +95,13 @@ ROUTES = [
         method="DELETE", path=f"{NODE}/vifs/<vif>", handler=detach_vif, policy="baremetal:node:vif:detach", success=204
     ),
     _get(path=f"{NODE}/children", handler=list_children, policy="baremetal:node:get", since=83),
-    _get(path=f"{NODE}/bios", handler=list_bios, policy="baremetal:node:bios:get", since=40),
-    _get(path=f"{NODE}/bios/<setting>", handler=show_bios_setting, policy="baremetal:node:bios:get", since=40),
-    _get(path=f"{NODE}/firmware", handler=list_firmware, policy="baremetal:node:firmware:get", since=86),
-    _get(path=f"{NODE}/history", handler=list_history, policy="baremetal:node:history:get", since=78),
-    _get(path=f"{NODE}/history/<entry>", handler=show_history_entry, policy="baremetal:node:history:get", since=78),
-    _get(path=f"{NODE}/inventory", handler=show_inventory, policy="baremetal:node:inventory:get", since=81),
+    _written(path=f"{NODE}/bios", handler=list_bios, policy="baremetal:node:bios:get", since=40),
+    _written(path=f"{NODE}/bios/<setting>", handler=show_bios_setting, policy="baremetal:node:bios:get", since=40),
+    _written(path=f"{NODE}/firmware", handler=list_firmware, policy="baremetal:node:firmware:get", since=86),
+    _written(path=f"{NODE}/history", handler=list_history, policy="baremetal:node:history:get", since=78),
+    _written(
+        path=f"{NODE}/history/<entry>", handler=show_history_entry, policy="baremetal:node:history:get", since=78
+    ),
+    _written(path=f"{NODE}/inventory", handler=show_inventory, policy="baremetal:node:inventory:get", since=81),
 ]  # fmt: skip
+REFUSALS = [Refusal(methods=("DELETE",), path=f"{NODE}/vifs", error=no_vif)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Response
 from steelyard_common.contracts.records import PORTGROUPS_SINCE
 
@@ -35,6 +37,7 @@ def list_details_of_node(asked: Asked, ident: str) -> Response:
     return document(asked.services.portgroups.list_of_node(asked.call, ident, asked.query(), all_fields=True))
 
 
+_below = partial(Route, method="GET", since=BELOW_SINCE, is_routed=True)
 ROUTES = [
     *records.routes(
         "/portgroups",
@@ -43,8 +46,8 @@ ROUTES = [
         since=PORTGROUPS_SINCE,
         has_details=True,
     ),
-    Route(method="GET", path=PORTS, handler=list_ports, policy=LIST_PORTS, since=BELOW_SINCE),
-    Route(method="GET", path=f"{PORTS}/detail", handler=list_port_details, policy=LIST_PORTS, since=BELOW_SINCE),
+    _below(path=PORTS, handler=list_ports, policy=LIST_PORTS),
+    _below(path=f"{PORTS}/detail", handler=list_port_details, policy=LIST_PORTS),
     Route(
         method="GET",
         path="/portgroups/<ident>/<name>",
@@ -52,8 +55,8 @@ ROUTES = [
         policy=POLICIES["get"],
         since=PORTGROUPS_SINCE,
     ),
-    Route(method="GET", path=OF_NODE, handler=list_of_node, policy=LIST, since=BELOW_SINCE),
-    Route(method="GET", path=f"{OF_NODE}/detail", handler=list_details_of_node, policy=LIST, since=BELOW_SINCE),
+    _below(path=OF_NODE, handler=list_of_node, policy=LIST),
+    _below(path=f"{OF_NODE}/detail", handler=list_details_of_node, policy=LIST),
 ]
 REFUSALS = [
     records.without_ident("/portgroups", "portgroup_ident"),

@@ -14,6 +14,7 @@ from steelyard_common.contracts.recipes import (
 )
 from steelyard_common.errors import InvalidRequest, SteelyardError
 
+from ..domain.values import plain
 from ..service.recipes import Recipes
 from .answers import document, empty
 from .routes import Asked, Handler, Refusal, Route, Services
@@ -46,6 +47,14 @@ def delete(of: Of, asked: Asked, ident: str) -> Response:
     asked.no_query()
     of(asked.services).delete(asked.call, ident)
     return empty(204)
+
+
+def show_field(of: Of, asked: Asked, ident: str, name: str) -> Response:
+    """`…/{ident}/{name}`: Ironic reads it as ``fields=name``."""
+    asked.no_query()
+    if name not in of(asked.services).kind.listing.fields:
+        raise InvalidRequest(f'Field(s) "{plain(name)}" are not valid')
+    return document(of(asked.services).show(asked.call, ident, {"fields": [name]}))
 
 
 def show_traits(asked: Asked, ident: str) -> Response:
@@ -82,16 +91,18 @@ def _of(handler: Handler, of: Of) -> Handler:
     return update_wrapper(partial(handler, of), handler)
 
 
-def _rows(plural: str, of: Of, since: int, *, lists: str) -> list[Route]:
+def _rows(plural: str, of: Of, since: int, *, lists: str, is_routed: bool = False) -> list[Route]:
     """Below ``since`` a GET finds nothing, and a write is not a method that exists (facts §4)."""
     one, policy = f"/{plural}/<ident>", f"baremetal:{plural.removesuffix('s')}"
-    read, write = partial(Route, since=since), partial(Route, since=since, too_old=405)
+    read = partial(Route, since=since, is_routed=is_routed)
+    write = partial(read, too_old=405)
     return [
         read(method="GET", path=f"/{plural}", handler=_of(list_all, of), policy=f"{policy}:{lists}"),
         write(method="POST", path=f"/{plural}", handler=_of(create, of), policy=f"{policy}:create", success=201),
         read(method="GET", path=one, handler=_of(show, of), policy=f"{policy}:get"),
         write(method="PATCH", path=one, handler=_of(update, of), policy=f"{policy}:update"),
         write(method="DELETE", path=one, handler=_of(delete, of), policy=f"{policy}:delete", success=204),
+        read(method="GET", path=f"{one}/<name>", handler=_of(show_field, of), policy=f"{policy}:get"),
     ]
 
 
@@ -103,17 +114,20 @@ def _no_idents(plural: str, name: str) -> Refusal:
     return Refusal(methods=("PATCH", "DELETE"), path=f"/{plural}", error=partial(_no_ident, name))
 
 
-_trait = partial(Route, since=RUNBOOK_TRAITS_SINCE, success=204, policy="baremetal:runbook:update")
+_trait = partial(Route, since=RUNBOOK_TRAITS_SINCE, is_routed=True, success=204, policy="baremetal:runbook:update")
 ROUTES = [
-    *_rows("deploy_templates", lambda services: services.deploy_templates, DEPLOY_TEMPLATES_SINCE, lists="get"),
-    *_rows("runbooks", lambda services: services.runbooks, RUNBOOKS_SINCE, lists="list_all"),
+    *_rows(
+        "deploy_templates", lambda services: services.deploy_templates, DEPLOY_TEMPLATES_SINCE, lists="get",
+        is_routed=True,
+    ),
+    *_rows("runbooks", lambda services: services.runbooks, RUNBOOKS_SINCE, lists="list_all", is_routed=True),
     *_rows("inspection_rules", lambda services: services.inspection_rules, INSPECTION_RULES_SINCE, lists="get"),
     _trait(method="GET", path=TRAITS, handler=show_traits, policy="baremetal:runbook:get", success=200),
     _trait(method="PUT", path=TRAITS, handler=replace_traits),
     _trait(method="DELETE", path=TRAITS, handler=clear_traits),
     _trait(method="PUT", path=f"{TRAITS}/<trait>", handler=add_trait),
     _trait(method="DELETE", path=f"{TRAITS}/<trait>", handler=remove_trait),
-]
+]  # fmt: skip
 REFUSALS = [
     _no_idents("deploy_templates", "template_ident"),
     _no_idents("runbooks", "runbook_ident"),

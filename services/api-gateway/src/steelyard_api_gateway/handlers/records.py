@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from flask import Response
 from steelyard_common.errors import InvalidRequest, SteelyardError
@@ -15,7 +16,9 @@ from .routes import Asked, Refusal, Route
 Pick = Callable[[Asked], Records]
 
 
-def routes(path: str, pick: Pick, policies: dict[str, str], *, since: int, has_details: bool) -> list[Route]:
+def routes(
+    path: str, pick: Pick, policies: dict[str, str], *, since: int, has_details: bool, is_routed: bool = False
+) -> list[Route]:
     """Rows of one kind. ``policies``: rule by what is done (list, get, create, update, delete)."""
 
     def list_records(asked: Asked) -> Response:
@@ -42,16 +45,16 @@ def routes(path: str, pick: Pick, policies: dict[str, str], *, since: int, has_d
         return empty(204)
 
     one = f"{path}/<ident>"
+    row = partial(Route, since=since, is_routed=is_routed)
     rows = [
-        Route(method="GET", path=path, handler=list_records, policy=policies["list"], since=since),
-        Route(method="POST", path=path, handler=create, policy=policies["create"], since=since, success=201),
-        Route(method="GET", path=one, handler=show, policy=policies["get"], since=since),
-        Route(method="PATCH", path=one, handler=update, policy=policies["update"], since=since),
-        Route(method="DELETE", path=one, handler=delete, policy=policies["delete"], since=since, success=204),
+        row(method="GET", path=path, handler=list_records, policy=policies["list"]),
+        row(method="POST", path=path, handler=create, policy=policies["create"], success=201),
+        row(method="GET", path=one, handler=show, policy=policies["get"]),
+        row(method="PATCH", path=one, handler=update, policy=policies["update"]),
+        row(method="DELETE", path=one, handler=delete, policy=policies["delete"], success=204),
     ]
     if has_details:
-        details = Route(method="GET", path=f"{path}/detail", handler=list_details, policy=policies["list"], since=since)
-        rows.insert(2, details)
+        rows.insert(2, row(method="GET", path=f"{path}/detail", handler=list_details, policy=policies["list"]))
     return rows
 
 

@@ -11,9 +11,10 @@ from urllib.parse import parse_qsl
 
 import orjson
 from flask import Blueprint, Response, request
-from steelyard_common.errors import InvalidRequest, NotAcceptable, NotFound
+from steelyard_common.errors import InvalidRequest, NotAcceptable, NotFound, SteelyardError
 from steelyard_common.telemetry import span
 from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.exceptions import NotFound as NoSuchPath
 
 from ..domain import values
 from ..domain.listings import Query, refuse_unknown
@@ -26,17 +27,20 @@ from ..service.management import Management
 from ..service.node_parts import NodeParts
 from ..service.nodes import Nodes
 from ..service.ports import Ports
+from ..service.ramdisks import Ramdisks
 from ..service.recipes import Recipes
 from ..service.records import Records
 from ..service.refusals import Refusals
 from ..service.states import States
 from ..service.tenancy import Tenancy
+from ..service.vendor import Vendor
 from ..service.workers import Workers
 from .answers import BodyRefused, BodyTooLarge
 
 MAX_DEPTH = 25
 MAX_BODY_BYTES = 1024 * 1024
 MAX_PROVISION_BYTES = 64 * 1024 * 1024
+MAX_INSPECTION_BYTES = 16 * 1024 * 1024
 LOOKED_AT = 4096
 CALL = "steelyard.call"  # the key in the WSGI environ
 BEGAN, BODY = "steelyard.began", "steelyard.body"  # time.monotonic(); the decoded body, once it was read
@@ -65,6 +69,8 @@ class Services:
     tenancy: Tenancy
     insight: Insight
     refusals: Refusals
+    vendor: Vendor
+    ramdisks: Ramdisks
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +117,21 @@ class Asked:
         return decoded
 
 
+class NotYetAllowed(SteelyardError):
+    """The API version of the request does not allow this."""
+
+    code, http_status = "not_yet_allowed", 405
+
+
 Handler = Callable[..., Response]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """One row. ``path`` is below `/v1`; ``since``: the minor version; ``too_old``: the status below it."""
+    """One row. ``path`` is below `/v1`; ``since``: the minor version; ``too_old``: the status below it.
+
+    ``is_routed``: below it, the error has the shape of what routing finds wrong, not of what a handler does.
+    """
 
     method: str
     path: str
@@ -124,6 +139,7 @@ class Route:
     policy: str
     since: int = 1
     too_old: int = 404
+    is_routed: bool = False
     success: int = 200
 
 
@@ -172,8 +188,10 @@ def _refuse(refusal: Refusal, **parts: str) -> Response:
 
 
 def _too_old(route: Route) -> Exception:
+    if route.is_routed:
+        return MethodNotAllowed() if route.too_old == MethodNotAllowed.code else NoSuchPath()
     if route.too_old == MethodNotAllowed.code:
-        return MethodNotAllowed()
+        return NotYetAllowed(f"{route.method} {route.path} is supported starting with the API version 1.{route.since}")
     if route.too_old == NotAcceptable.http_status:
         return too_new(f"{route.method} {route.path}", route.since)
     return NotFound(f"This endpoint is supported starting with the API version 1.{route.since}")

@@ -66,7 +66,7 @@ def _volume_document(base_url: str, path: str) -> dict[str, Any]:
 
 
 def _kind(path: str, pick: Callable[[Asked], Records]) -> list[Route]:
-    return records.routes(f"{VOLUME}/{path}", pick, ALL, since=VOLUME_SINCE, has_details=False)
+    return records.routes(f"{VOLUME}/{path}", pick, ALL, since=VOLUME_SINCE, has_details=False, is_routed=True)
 
 
 ROUTES = [

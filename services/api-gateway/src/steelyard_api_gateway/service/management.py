@@ -44,9 +44,10 @@ class Management:
         read_arguments(body, {})
         self._power.command("inject-nmi", self._node(call, ident), call.headers())
 
-    def list_indicators(self, call: Call, ident: str) -> bytes:
+    def list_indicators(self, call: Call, ident: str, component: str | None = None) -> bytes:
         """The list, to which links are added: the one reply that is decoded, a handful of lamps."""
-        reply = orjson.loads(self._power.query("indicators", self._node(call, ident), call.headers()))
+        asked = self._node(call, ident) | {"component": component}
+        reply = orjson.loads(self._power.query("indicators", asked, call.headers()))
         for indicator in reply["indicators"]:
             path = f"nodes/{ident}/management/indicators/{indicator['name']}"
             indicator["links"] = [

@@ -16,6 +16,8 @@ RESOURCES = {
     "nodes": 1,
     "ports": 1,
     "drivers": 1,
+    "lookup": 22,
+    "heartbeat": 22,
     "portgroups": 23,
     "volume": 32,
     "conductors": 49,
@@ -24,6 +26,7 @@ RESOURCES = {
     "deploy_templates": 55,
     "shards": 82,
     "runbooks": 92,
+    "continue_inspection": 84,
     "inspection_rules": 96,
 }
 _STEPS = sorted(set(RESOURCES.values()))

@@ -42,10 +42,10 @@ class _Checked(fields.Field[Any]):
 
 
 class _Whole(fields.Integer):
-    """A JSON integer: no boolean, no text."""
+    """A JSON integer: no boolean, no text, nothing with a fraction."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **more: Any) -> Any:
-        if isinstance(value, (bool, str)):
+        if isinstance(value, (bool, str)) or (isinstance(value, float) and not value.is_integer()):
             raise self.make_error("invalid")
         return super()._deserialize(value, attr, data, **more)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from . import changes
 from .node_pages import seen_by
 from .pages import Listing, by_columns, contains
 from .render import Plan, make_plan
-from .sql import Prepared, names, whole_row
+from .sql import Prepared, as_text, names, whole_row
 from .tables import nodes, ports
 
 Record = dict[str, Any]
@@ -32,6 +32,11 @@ _OF_NODE = Prepared(
 )
 _OF_GROUP = Prepared(
     _WHOLE.where(ports.c.portgroup_uuid == bindparam("group", type_=ports.c.portgroup_uuid.type)).order_by(ports.c.id)
+)
+_OWNERS = Prepared(
+    select(as_text(ports.c.node_uuid))
+    .where(ports.c.address == func.any(bindparam("addresses", type_=ARRAY(Text()))))
+    .distinct()
 )
 _ONTO_NETWORK = Prepared(
     ports.update()
@@ -79,6 +84,11 @@ def get(connection: Connection, ident: str) -> Record:
 def of_node(connection: Connection, node_uuid: str) -> list[Record]:
     rows = _OF_NODE.rows(connection, {"node_uuid": node_uuid})
     return [dict(zip(_NAMES, row, strict=True)) for row in rows]
+
+
+def owners(connection: Connection, addresses: Sequence[str]) -> list[str]:
+    """UUIDs of the nodes that have ports with these MAC addresses, each once."""
+    return [row[0] for row in _OWNERS.rows(connection, {"addresses": list(addresses)})]
 
 
 def of_group(connection: Connection, group_uuid: str) -> list[Record]:

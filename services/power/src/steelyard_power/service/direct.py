@@ -1,4 +1,7 @@
-"""Direct calls to a BMC: boot device, NMI, indicators (API facts §7.2). Writes hold the node by a lease meanwhile."""
+"""Direct calls to a BMC: boot device, NMI, indicators, virtual media, vendor methods (API facts §7.2, §7.3).
+
+Writes hold the node by a lease meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from steelyard_common.bmc import BmcDriver
-from steelyard_common.errors import InvalidRequest, Unavailable
+from steelyard_common.errors import InvalidRequest, Unavailable, Unsupported
 
+from ..domain import vendor
 from ..drivers import Conversations
 from .inventory import Inventory
 
@@ -82,6 +86,28 @@ class Direct:
         lamp, component = split_lamp(name)
         with self._writing(asked, f"set indicator {name}") as driver:
             driver.set_indicator(component, lamp, state)
+
+    def virtual_media(self, asked: Asked) -> None:
+        """Errors: Unsupported: no driver of this release has virtual media."""
+        interface = self._inventory.node(asked.ident, asked.headers)["interfaces"].get(MANAGEMENT)
+        raise Unsupported(f"the management interface '{interface}' does not support virtual media")
+
+    def vendor_methods(self, asked: Asked) -> dict[str, Any]:
+        return {"methods": vendor.describe(self._vendor_interface(asked))}
+
+    def call_vendor(self, asked: Asked, name: str, http_method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Errors: InvalidRequest (no such method, wrong verb or arguments), Busy."""
+        method = vendor.find(self._vendor_interface(asked), name, http_method)
+        if not method.needs_lock:
+            answer = method.run(arguments)
+        else:
+            with self._inventory.lease(asked.ident, f"vendor method {name}", asked.left_s(), asked.headers):
+                answer = method.run(arguments)
+        return {"async": method.is_async, "return": None if method.is_async else answer}
+
+    def _vendor_interface(self, asked: Asked) -> str | None:
+        interface: str | None = self._inventory.node(asked.ident, asked.headers)["interfaces"].get("vendor")
+        return interface
 
     def bmc_report(self) -> dict[str, Any]:
         return {"bmcs": self._conversations.report()}

@@ -1,0 +1,43 @@
+"""What ramdisks ask (facts §20): checked here, decided by inventory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steelyard_common.errors import InvalidRequest
+
+from ..domain import identifiers, listings, ramdisks
+from ..domain.listings import Query
+from ..drivers import Upstream
+from .call import Call
+
+
+class Ramdisks:
+    """Lookup, heartbeat, findings of an inspection."""
+
+    def __init__(self, inventory: Upstream) -> None:
+        self._inventory = inventory
+
+    def lookup(self, call: Call, query: Query) -> bytes:
+        listings.refuse_unknown(query, frozenset({"addresses", "node_uuid"}))
+        given = listings.single("addresses", query) if "addresses" in query else ""
+        asked = {"addresses": ramdisks.addresses(given.split(",")), "node_uuid": _node_uuid(query)}
+        if not any(asked.values()):
+            raise InvalidRequest("At least one of 'addresses' and 'node_uuid' parameters is required")
+        return self._inventory.query("ramdisk-node", asked, call.headers())
+
+    def heartbeat(self, call: Call, ident: str, body: Any) -> None:
+        node = identifiers.from_query("node_ident", ident, call.minor)
+        url, token = ramdisks.heartbeat(body, call.minor)
+        self._inventory.command("take-heartbeat", {"ident": node, "callback_url": url, "token": token}, call.headers())
+
+    def continue_inspection(self, call: Call, query: Query, body: Any) -> bytes:
+        macs, bmc = ramdisks.findings(body)
+        asked = {"addresses": macs, "bmc_addresses": bmc, "node_uuid": _node_uuid(query)}
+        if not any(asked.values()):
+            raise InvalidRequest("No lookup information provided")
+        return self._inventory.command("take-inspection", asked, call.headers())
+
+
+def _node_uuid(query: Query) -> str | None:
+    return identifiers.uuid("node_uuid", listings.single("node_uuid", query)) if "node_uuid" in query else None
