@@ -32,7 +32,10 @@ OWN_UUID = "5c217000-0000-4000-8000-"
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """``body``: bytes go as they are, all else as JSON. ``settle``: nodes to wait for before the next request."""
+    """``body``: bytes go as they are, all else as JSON.
+
+    ``settle``: nodes, or whole paths, to wait for before the next request.
+    """
 
     method: str
     path: str
@@ -69,14 +72,16 @@ class Server:
         parts = urlsplit(url)
         self.url = url.rstrip("/")
         self._address = (parts.hostname or "127.0.0.1", parts.port or 80)
-        self._hosts = {each["hostname"] for each in self._conductors()}
+        conductors = self._conductors()
+        self._hosts = {each["hostname"] for each in conductors}
+        self._host = min(each["hostname"] for each in conductors if each["drivers"])
 
     def ask(self, ask: Ask) -> Answer:
         """Send it, wait until its nodes are at rest, give the answer."""
         headers = dict(ask.headers)
         if ask.version is not None:
             headers[VERSION_HEADER] = ask.version
-        status, heads, data = self._send(ask.method, ask.path.format(host=min(self._hosts)), ask.body, headers)
+        status, heads, data = self._send(ask.method, ask.path.format(host=self._host), ask.body, headers)
         for node in ask.settle:
             self._settle(node)
         body = self._plain(json.loads(data)) if data else None
@@ -109,17 +114,18 @@ class Server:
             time.sleep(0.2)
         raise TimeoutError(f"{self.url}: no conductor has a heartbeat")
 
-    def _settle(self, node: str) -> None:
-        """Wait until nothing is going on with the node (or it is gone)."""
+    def _settle(self, what: str) -> None:
+        """Wait until nothing is going on with the node or allocation (or it is gone)."""
+        path = what if what.startswith("/") else f"/v1/nodes/{what}"
         end = time.monotonic() + SETTLE_S
         while time.monotonic() < end:
-            status, _, data = self._send("GET", f"/v1/nodes/{node}", None, {VERSION_HEADER: LATEST})
+            status, _, data = self._send("GET", path, None, {VERSION_HEADER: LATEST})
             shown = json.loads(data)
             waiting = shown.get("target_power_state") or shown.get("reservation") or shown.get("target_provision_state")
-            if status == 404 or not waiting:
+            if status == 404 or not (waiting or shown.get("state") == "allocating"):
                 return
             time.sleep(0.1)
-        raise TimeoutError(f"{self.url}: {node} does not come to rest")
+        raise TimeoutError(f"{self.url}: {what} does not come to rest")
 
     def _plain(self, value: Any) -> Any:
         """The value with this server's name, times and made-up UUIDs replaced."""

@@ -63,7 +63,4 @@ _HEAD = """# Where `/v1` differs from Ironic 39, on purpose
 Everything else answers as Ironic 39.0.0 does: `make differential` sends some thousand requests (paths, verbs, versions,
 bodies, patches, filters, pages, guards) to a real Ironic and to Steelyard and compares status, headers, error shape,
 keys, types and values. It fails on every difference that is not in this list, and on every row that is no longer true.
-Made from `tests/differential/differences.toml` by `make docs`.
-
-What is not served yet (a node's vmedia, vendor passthru, the ramdisk's endpoints …) answers 404 like an unknown path
-and is not listed in `GET /v1`."""
+Made from `tests/differential/differences.toml` by `make docs`."""

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from . import leaving, nodes, patches, ports, root, states, workers
+from . import (
+    allocations,
+    chassis,
+    leaving,
+    node_parts,
+    nodes,
+    patches,
+    portgroups,
+    ports,
+    ramdisk,
+    recipes,
+    root,
+    states,
+    vendor,
+    volumes,
+    workers,
+)
 
-PARTS = (root, workers, nodes, patches, ports, states, leaving)
+# From chassis on, each part makes its own nodes and leaves none.
+AROUND_NODES = (chassis, portgroups, volumes, node_parts, recipes, allocations, vendor, ramdisk)
+PARTS = (root, workers, nodes, patches, ports, states, leaving, *AROUND_NODES)
 REQUESTS = [ask for part in PARTS for ask in part.REQUESTS]

@@ -16,14 +16,23 @@ PORT2 = f"{OWN_UUID}0000000000a2"
 STRAY = f"{OWN_UUID}0000000000dd"
 NOBODY = f"{OWN_UUID}0000000000ff"
 INSTANCE = f"{OWN_UUID}0000000000ee"
+CHASSIS = f"{OWN_UUID}0000000000c1"
+GROUP = f"{OWN_UUID}0000000000c2"
+CONNECTOR = f"{OWN_UUID}0000000000c3"
+TARGET = f"{OWN_UUID}0000000000c4"
+TEMPLATE = f"{OWN_UUID}0000000000b1"
+RUNBOOK = f"{OWN_UUID}0000000000b2"
+RULE = f"{OWN_UUID}0000000000b3"
+ALLOCATION = f"{OWN_UUID}0000000000b4"
+FAKE = {"driver": "fake-hardware"}
 
 
 def get(path: str, version: str | None = LATEST, **headers: str) -> Ask:
     return Ask(method="GET", path=path, version=version, headers=_named(headers))
 
 
-def post(path: str, body: Any, version: str | None = LATEST) -> Ask:
-    return Ask(method="POST", path=path, body=body, version=version)
+def post(path: str, body: Any, version: str | None = LATEST, *settle: str) -> Ask:
+    return Ask(method="POST", path=path, body=body, version=version, settle=settle)
 
 
 def put(path: str, body: Any = None, version: str | None = LATEST, *settle: str) -> Ask:
