@@ -82,6 +82,18 @@ def test_secrets_of_a_plan_leave_sealed(api: Api, others: Others) -> None:
     assert others.last[1]["params"]["rescue_password"].startswith("sealed:")
 
 
+def test_a_config_drive_leaves_sealed_as_a_whole(api: Api, others: Others) -> None:
+    others.replies["cmd.set-provision"] = b""
+    drive = {"meta_data": {"motd": CANARY}, "user_data": CANARY}
+
+    response = api("PUT", f"{N1}/states/provision", {"target": "active", "configdrive": drive})
+
+    assert response.status_code == 202
+    sent = others.last[1]["configdrive"]
+    assert sent["user_data"].startswith("sealed:")
+    assert CANARY not in orjson.dumps(others.last[1]).decode()
+
+
 # ---- refused calls
 
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from steelyard_common.bus import CALLER, Delivery, Message, NatsBus
 from steelyard_common.contracts import subjects
-from steelyard_common.contracts.steps import Again, Done, Outcome, ResultMessage, StepMessage, StepResult
+from steelyard_common.contracts.steps import Again, Done, Outcome, ResultMessage, StepMessage, StepResult, Wait
 from steelyard_common.db import Database, Relay
 from steelyard_common.errors import Busy, InvalidRequest, NotFound
 from steelyard_common.testing import eventually
@@ -86,6 +86,24 @@ def test_a_lease_is_taken_and_released_over_the_bus(stage: Stage) -> None:
     ask(stage, "release-lease", node=node, fence=lease["fence"])
 
     assert stage.node(node)["reservation"] is None
+
+
+def test_the_parameters_of_a_verb_arrive_and_a_signal_wakes_what_waits(stage: Stage) -> None:
+    provider = stage.announce_all()
+    provider.behaviour = {"bios.factory_reset": [Wait(signal="heartbeat"), Done()]}
+    node = stage.add_fake("manageable")
+    steps = [{"interface": "bios", "step": "factory_reset"}]
+
+    ask(stage, "set-provision", ident=node, target="clean", clean_steps=steps, disable_ramdisk=True, runbook=None)
+    provider.run()
+    assert stage.node(node)["provision_state"] == "clean wait"
+    assert ask(stage, "signal", ident=node, signal="unhold") == {"woken": False}
+    assert ask(stage, "signal", ident=node, signal="heartbeat", data={"agent": "a"}) == {"woken": True}
+    stage.tick()
+    assert ask(stage, "abort-workflow", ident=node) == {"asked": True}
+    provider.run()
+
+    assert stage.node(node)["provision_state"] == "manageable"  # its last step was out already
 
 
 def test_a_provider_may_look_at_a_node(stage: Stage) -> None:
