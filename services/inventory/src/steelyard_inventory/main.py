@@ -44,6 +44,7 @@ from .service.node_parts import NodeParts
 from .service.node_views import NodeViews
 from .service.nodes import NodeRecords
 from .service.observations import Observations
+from .service.plans import Plans
 from .service.ports import Ports
 from .service.ramdisks import Ramdisks
 from .service.recipes import Recipes
@@ -116,6 +117,7 @@ class Inventory:
         self.vifs = Vifs(database, settings.site, clock)
         self.tags = Tags(database, settings.site, clock)
         self.insight = Insight(database, self.workers, clock)
+        self.plans = Plans(database, self.lifecycle, starter, clock)
         self.timeline = Timeline(database, clock, days=settings.timeline_days)
         self.ramdisks = Ramdisks(database)
         self.conductors = Conductors(self.workers)
@@ -138,7 +140,7 @@ class Inventory:
             node_part_handlers.endpoints(self.site, self.parts, self.vifs),
             timeline_handlers.endpoints(self.site, self.timeline),
             tenancy_handlers.endpoints(self.site, self.tags),
-            insight_handlers.endpoints(self.site, self.insight),
+            insight_handlers.endpoints(self.site, self.insight, self.plans),
             ramdisk_handlers.endpoints(self.site, self.ramdisks),
             recipe_handlers.endpoints(self.site, self.templates, self.runbooks, self.rules),
             allocation_handlers.endpoints(self.site, self.allocations),

@@ -63,7 +63,7 @@ def ended(node: NodeView, run: Run, before: Run, now: datetime, rules: SyncRules
     change += LEAVES.get(run.kind, _nothing)(node, run, now)
     if not is_done:
         change += _trouble(node, run, rules)
-    return change + finished(run)
+    return change + finished(run, change.patch)
 
 
 def cut_off(node: NodeView, run: Run, before: Run, now: datetime, by: Event) -> Change:

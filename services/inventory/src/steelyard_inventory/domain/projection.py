@@ -5,7 +5,7 @@ A ``Change`` is a patch of node columns (the key ``vendor`` stands for propertie
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -142,7 +142,7 @@ def started(node: NodeView, run: Run, events: tuple[Event, ...], now: datetime, 
     if run.kind is Kind.POWER:
         patch["target_power_state"] = LEADS_TO[power_target(run.params["target"])]
         patch["power_corrections"] = corrections(node, now, rules) + 1 if run.cause.get("origin") == SYNC else 0
-    fact = Fact(name="workflow-started", data=_about(run))
+    fact = Fact(name="workflow-started", data=_about(run) | _states(change.patch))
     return change + Change(patch=patch, events=(fact,))
 
 
@@ -173,10 +173,16 @@ def went_on(node: NodeView, run: Run, before: Run, trail: tuple[Event, ...], now
     return change + Change(events=(Fact(name="workflow-progressed", data=data),))
 
 
-def finished(run: Run) -> Change:
-    """The fact that a workflow ended, with what became of its steps."""
+def finished(run: Run, patch: Mapping[str, Any] | None = None) -> Change:
+    """The fact that a workflow ended, with what became of its steps. ``patch``: what it leaves in the node's row."""
     data = _about(run) | {"status": run.status, "error": run.error, "steps": [_step_fact(step) for step in run.steps]}
+    data |= {"started_at": run.created_at, **_states(patch or {})}
     return Change(events=(Fact(name="workflow-finished", data=data),))
+
+
+def _states(patch: Mapping[str, Any]) -> dict[str, Any]:
+    """The states that a change leads to, if it does."""
+    return {name: patch[name] for name in ("provision_state", "target_provision_state") if name in patch}
 
 
 def faulted(node: NodeView, text: str) -> Change:

@@ -86,6 +86,12 @@ class Lifecycle:
 
         self._ask(ident, "provision", event, caller, decide, event)
 
+    def begin(
+        self, ident: str, event: Event, caller: Caller, decide: Callable[[Connection, NodeRow], Intent]
+    ) -> None:
+        """A verb of states/provision that somebody else judges, with the node's row taken. Errors: as ``decide``."""
+        self._ask(ident, "provision", event, caller, decide, event)
+
     def set_boot_mode(self, ident: str, target: str, caller: Caller) -> None:
         """Errors: InvalidRequest, NotFound, Conflict, Busy."""
         mode = workflows.boot_mode(target)

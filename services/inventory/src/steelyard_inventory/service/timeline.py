@@ -201,7 +201,7 @@ def _history(row: Mapping[str, Any], api: Api, node: str) -> dict[str, Any]:
     duration = row["duration_s"]
     whole = {
         "uuid": row["uuid"], "created_at": row["at"].isoformat(timespec="seconds"), "severity": _severity(row),
-        "event": _event(row), "event_type": row["event_type"], "conductor": detail.get("holder"),
+        "event": _event(row), "event_type": row["event_type"], "conductor": None,
         "user": cause.get("user"), "project": cause.get("project"), "state": detail.get("provision_state"),
         "target_provision_state": detail.get("target_provision_state"),
         "duration_seconds": None if duration is None else round(duration),
