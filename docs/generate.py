@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from steelyard_api_gateway.handlers.openapi.page import api_page
 from steelyard_api_gateway.handlers.policy_page import policy_page
+from steelyard_api_gateway.main import TABLES
 from steelyard_inventory.domain import diagram
 from steelyard_local.messages import messages_page
 from steelyard_local.reference import settings_page
@@ -14,6 +16,7 @@ from tests.differential import differences
 
 # page below docs/ → what makes its text
 PAGES: dict[str, Callable[[], str]] = {
+    "reference/api.md": lambda: api_page(TABLES),
     "reference/api-differences.md": differences.page,
     "reference/policy.md": policy_page,
     "reference/states.md": diagram.states_page,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import orjson
 from flask import Flask
 from steelyard_common import runner
 from steelyard_common.bus import Bus, connect_service
@@ -39,6 +40,7 @@ from .handlers import (
     volumes,
 )
 from .handlers.front import Front
+from .handlers.openapi.document import openapi
 from .handlers.routes import Refusal, Route, Services, blueprint
 from .service import records
 from .service.access import Gate
@@ -93,7 +95,10 @@ class Running(Parts):
 
 
 def create_app(settings: Settings, bus: Bus, sign_in: SignIn | None = None) -> Flask:
-    """The API; ``sign_in``: instead of what the settings name. Errors: InvalidRequest when settings, htpasswd file or sealing keys are wrong."""
+    """The API; ``sign_in``: instead of what the settings name.
+
+    Errors: InvalidRequest when settings, htpasswd file or sealing keys are wrong.
+    """
     settings.check()
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
@@ -107,6 +112,7 @@ def create_app(settings: Settings, bus: Bus, sign_in: SignIn | None = None) -> F
         sign_in or make_sign_in(settings),
         public_url=settings.public_url,
         cors_origins=settings.cors_origins,
+        openapi=orjson.dumps(openapi(TABLES, runner.version_of(NAME))),
     )
     return app
 

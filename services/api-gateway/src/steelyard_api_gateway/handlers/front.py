@@ -27,29 +27,43 @@ StartResponse = Callable[..., Any]
 WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 JSON_SUFFIX_UNTIL = 91
+OPENAPI_PATHS = ("/openapi.json", "/openapi")  # older versions cut the suffix
 METHODS = "GET, PUT, POST, DELETE, PATCH"
-LARGE_BODIES = {"/states/provision": MAX_PROVISION_BYTES, "/continue_inspection": MAX_INSPECTION_BYTES}
+LARGE_BODIES = {
+    "/states/provision": MAX_PROVISION_BYTES,
+    "/plans": MAX_PROVISION_BYTES,
+    "/continue_inspection": MAX_INSPECTION_BYTES,
+}
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 _REQUEST_ID = re.compile(r"req-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Whoever can reach the API may ask these: a ramdisk has no credentials (facts §20).
 _FOR_RAMDISKS = re.compile(r"/(lookup|continue_inspection|heartbeat/[^/]+)")
 _LINES = {200: "200 OK"} | {status: f"{status} {title}" for status, title in TITLES.items()}
 _RANGE = [(MIN_HEADER, MIN_VERSION), (MAX_HEADER, MAX_VERSION)]
-_CORS_EXPOSED = ", ".join((versions.HEADER, MIN_HEADER, MAX_HEADER))
-_CORS_ALLOWED = f"{versions.HEADER}, OpenStack-API-Version, Content-Type, Authorization, X-Auth-Token"
+_CORS_EXPOSED = ", ".join((versions.HEADER, MIN_HEADER, MAX_HEADER, "ETag", "Retry-After"))
+_CORS_ALLOWED = (
+    f"{versions.HEADER}, OpenStack-API-Version, Content-Type, Authorization, X-Auth-Token, If-Match, If-None-Match"
+)
 
 
 class Front:
     """The outermost WSGI application of the API."""
 
     def __init__(
-        self, app: WsgiApp, sign_in: SignIn, *, public_url: str = "", cors_origins: tuple[str, ...] = ()
+        self,
+        app: WsgiApp,
+        sign_in: SignIn,
+        *,
+        public_url: str = "",
+        cors_origins: tuple[str, ...] = (),
+        openapi: bytes = b"",
     ) -> None:
         self._app = app
         self._sign_in = sign_in
         self._public_url = public_url
         self._origins = frozenset(cors_origins)
         self._root = Root()
+        self._openapi = openapi
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -80,6 +94,8 @@ class Front:
         path, dropped_json = _below_v1(path, minor)
         if path in ("", "/"):
             return self._answer_root(environ, start_response, method, minor, path, common)
+        if path in OPENAPI_PATHS and method == "GET":
+            return _send(start_response, 200, self._openapi, common)
         if method == "HEAD":
             return _send(start_response, 405, b"", [*common, ("Allow", "GET")])
         caller = RAMDISK if _FOR_RAMDISKS.fullmatch(path) else self._sign_in.identify(_credentials(environ))

@@ -296,5 +296,5 @@ _INSIGHT = {
     f"POST {NODE}/plans/<plan>/apply": Operation(does="Do exactly what was planned", answer="Document"),
 }  # fmt: skip
 OPERATIONS: dict[str, Operation] = {
-    **_NODES, **_MANAGEMENT, **_PARTS, **_AROUND, **_WORKERS, **_RECIPES, **_INSIGHT, **_VENDOR, **_OTHER,
+    **_NODES, **_MANAGEMENT, **_PARTS, **_AROUND, **_WORKERS, **_RECIPES, **_TENANCY, **_VENDOR, **_INSIGHT, **_OTHER,
 }  # fmt: skip
