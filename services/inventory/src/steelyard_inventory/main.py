@@ -21,6 +21,7 @@ from .handlers import insight as insight_handlers
 from .handlers import lifecycle as lifecycle_handlers
 from .handlers import node_parts as node_part_handlers
 from .handlers import nodes as node_handlers
+from .handlers import operations as operation_handlers
 from .handlers import ports as port_handlers
 from .handlers import ramdisks as ramdisk_handlers
 from .handlers import recipes as recipe_handlers
@@ -44,6 +45,8 @@ from .service.node_parts import NodeParts
 from .service.node_views import NodeViews
 from .service.nodes import NodeRecords
 from .service.observations import Observations
+from .service.operation_runner import Runner
+from .service.operations import Operations
 from .service.plans import Plans
 from .service.ports import Ports
 from .service.ramdisks import Ramdisks
@@ -104,6 +107,10 @@ class Inventory:
         self.leases = Leases(database, settings.instance, clock, site=settings.site)
         self.observations = Observations(database, starter, clock, self.engine.wake)
         self.views = NodeViews(database, self.workers, clock)
+        self.runner = Runner(database, settings.site, clock, self.lifecycle)
+        self.operations = Operations(
+            database, settings.site, clock, self.views, self.runner.wake, self.lifecycle.wake
+        )
         self.records = NodeRecords(
             database, settings.site, clock, self.workers, resource_class=settings.default_resource_class or None
         )
@@ -139,6 +146,7 @@ class Inventory:
             record_handlers.endpoints(self.site, "volume-target", "volume-targets", self.targets),
             node_part_handlers.endpoints(self.site, self.parts, self.vifs),
             timeline_handlers.endpoints(self.site, self.timeline),
+            operation_handlers.endpoints(self.site, self.operations),
             tenancy_handlers.endpoints(self.site, self.tags),
             insight_handlers.endpoints(self.site, self.insight, self.plans),
             ramdisk_handlers.endpoints(self.site, self.ramdisks),
@@ -167,6 +175,7 @@ def start(settings: Settings) -> Parts:
     inventory = Inventory(settings, database, lambda: datetime.now(UTC))
     inventory.engine.start()
     inventory.matcher.start()
+    inventory.runner.start()
     tidying = Tidying(inventory.timeline).start()
     # Stopped from the last to the first. What the last requests tell after the relay has gone stays in the outbox, for
     # any replica's sweep.
@@ -174,6 +183,7 @@ def start(settings: Settings) -> Parts:
     parts.add("relay", stop=relay.stop)
     parts.add("engine", stop=inventory.engine.stop)
     parts.add("matcher", stop=inventory.matcher.stop)
+    parts.add("operations", stop=inventory.runner.stop)
     parts.add("timeline", stop=tidying.stop)
     inventory.begin(bus, settings.workers)
     return parts

@@ -111,6 +111,15 @@ _WORKFLOWS = {
 _ALLOCATION = dict.fromkeys(("name", "state", "node_uuid", "resource_class", "owner", "last_error"), "as the API says")
 _ALLOCATION_DATA = {"uuid": "UUID of the allocation"} | _ALLOCATION
 
+_OPERATION = {
+    "uuid": "UUID of the operation",
+    "verb": "what is asked of each node",
+    "status": "running, done, failed or aborted",
+    "total": "how many nodes",
+    "counts": "object: outcome → how many nodes",
+    "owner": "project that asked, or null",
+}
+
 FACTS: Mapping[str, Mapping[str, EventType]] = {
     "inventory": {
         **_NODES,
@@ -126,6 +135,10 @@ FACTS: Mapping[str, Mapping[str, EventType]] = {
         **_record("allocation", "the allocation", _ALLOCATION, "allocation"),
         "allocation-matched": EventType(about="it got its node", data=_ALLOCATION_DATA, of="allocation"),
         "allocation-failed": EventType(about="no node fits it", data=_ALLOCATION_DATA, of="allocation"),
+        "operation-started": EventType(
+            about="a group operation begins, or goes on with what failed", data=_OPERATION, of="operation"
+        ),
+        "operation-finished": EventType(about="a group operation ended", data=_OPERATION, of="operation"),
     },
     "power": {
         "power-observed": EventType(

@@ -41,8 +41,8 @@ class Caller:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Command:
-    """One verb for one node; ``decide`` says what it starts, or raises."""
+class Command:
+    """One verb for one node; ``decide`` says what it starts, or raises. ``key``: its idempotency id."""
 
     ident: str
     key: str | None
@@ -64,6 +64,10 @@ class Lifecycle:
 
     def set_power(self, ident: str, target: str, timeout_s: int | None, caller: Caller) -> None:
         """Errors: InvalidRequest, NotFound, Conflict, Busy."""
+        self._verbs.submit(self.power_command(ident, target, timeout_s, caller))
+
+    def power_command(self, ident: str, target: str, timeout_s: int | None, caller: Caller) -> Command:
+        """Errors: InvalidRequest."""
         wanted = workflows.power_target(target)
 
         def decide(connection: Connection, node: NodeRow) -> Intent:
@@ -72,19 +76,25 @@ class Lifecycle:
             driver_info.validate(interfaces.get("power", ""), node.provider["driver_info"])
             return intent
 
-        self._ask(ident, "power", f"{target} {timeout_s}", caller, decide)
+        return _command(ident, "power", f"{target} {timeout_s}", caller, decide)
 
     def set_provision(
         self, ident: str, target: str, caller: Caller, params: Mapping[str, Any] | None = None, minor: int = 115
     ) -> None:
         """Errors: InvalidRequest, NotFound, Conflict, Forbidden, Busy, Unavailable."""
+        self._verbs.submit(self.provision_command(ident, target, caller, params, minor))
+
+    def provision_command(
+        self, ident: str, target: str, caller: Caller, params: Mapping[str, Any] | None = None, minor: int = 115
+    ) -> Command:
+        """Errors: InvalidRequest."""
         event = verb(target)
         request = Request(event=event, params=params or {}, minor=minor, project=caller.project)
 
         def decide(connection: Connection, node: NodeRow) -> Intent:
             return self.provisioning.decide(connection, node, request)
 
-        self._ask(ident, "provision", event, caller, decide, event)
+        return _command(ident, "provision", event, caller, decide, event)
 
     def begin(
         self, ident: str, event: Event, caller: Caller, decide: Callable[[Connection, NodeRow], Intent]
@@ -138,21 +148,41 @@ class Lifecycle:
         decide: Callable[[Connection, NodeRow], Intent],
         event: Event | None = None,
     ) -> None:
-        key = workflows.idempotency_key(name, target, caller.request_id)
-        self._verbs.submit(_Command(ident=ident, key=key, cause=caller.cause, decide=decide, event=event))
+        self._verbs.submit(_command(ident, name, target, caller, decide, event))
 
-    def _start(self, commands: list[_Command]) -> list[SteelyardError | None]:
-        """A batch of verbs in one transaction; what each of them met."""
-        now = self._clock()
+    def judge(
+        self, transaction: Transaction, commands: Sequence[Command], now: datetime
+    ) -> tuple[list[SteelyardError | None], datetime | None]:
+        """A batch of verbs in somebody's transaction. → what each of them met; when the engine must look (``wake``)"""
+        nodes = locks.lock_nodes(transaction.connection, {command.ident for command in commands})
+        batch = _Batch(transaction, self._starter, now, nodes)
+        batch.repeats = store.repeats(transaction.connection, batch.keys(commands))
+        errors = [batch.take(command) for command in commands]
+        batch.flush()
+        return errors, batch.due_at
+
+    def wake(self, due_at: datetime | None) -> None:
+        """Tell the engine, once what was judged is committed."""
+        if due_at is not None:
+            self._wake(due_at)
+
+    def _start(self, commands: list[Command]) -> list[SteelyardError | None]:
         with self._database.begin() as transaction:
-            nodes = locks.lock_nodes(transaction.connection, {command.ident for command in commands})
-            batch = _Batch(transaction, self._starter, now, nodes)
-            batch.repeats = store.repeats(transaction.connection, batch.keys(commands))
-            errors = [batch.take(command) for command in commands]
-            batch.flush()
-        if batch.due_at is not None:
-            self._wake(batch.due_at)
+            errors, due_at = self.judge(transaction, commands, self._clock())
+        self.wake(due_at)
         return errors
+
+
+def _command(
+    ident: str,
+    name: str,
+    target: object,
+    caller: Caller,
+    decide: Callable[[Connection, NodeRow], Intent],
+    event: Event | None = None,
+) -> Command:
+    key = workflows.idempotency_key(name, target, caller.request_id)
+    return Command(ident=ident, key=key, cause=caller.cause, decide=decide, event=event)
 
 
 class _Batch:
@@ -168,7 +198,7 @@ class _Batch:
         self.due_at: datetime | None = None
         self._started: dict[str, store.Written] = {}
 
-    def keys(self, commands: Sequence[_Command]) -> set[tuple[str, str]]:
+    def keys(self, commands: Sequence[Command]) -> set[tuple[str, str]]:
         pairs = ((self._by_ident.get(command.ident), command.key) for command in commands)
         return {(uuid, key) for uuid, key in pairs if uuid is not None and key is not None}
 
@@ -178,14 +208,14 @@ class _Batch:
             store.start(self._transaction.connection, list(self._started.values()), self._now)
             self._started = {}
 
-    def take(self, command: _Command) -> SteelyardError | None:
+    def take(self, command: Command) -> SteelyardError | None:
         try:
             self._take(command)
         except SteelyardError as error:
             return error
         return None
 
-    def _take(self, command: _Command) -> None:
+    def _take(self, command: Command) -> None:
         uuid = self._by_ident.get(command.ident)
         if uuid is None:
             raise NotFound(f"Node {command.ident} could not be found.")
@@ -205,13 +235,13 @@ class _Batch:
         if command.key is not None:
             self.repeats.add((uuid, command.key))
 
-    def _begin(self, node: NodeRow, intent: Intent, command: _Command) -> NodeRow:
+    def _begin(self, node: NodeRow, intent: Intent, command: Command) -> NodeRow:
         written = self._starter.start(self._transaction, node, intent, command.cause, self._now, command.key)
         self._started[node.view.uuid] = written
         self._due(written.run.due_at)
         return after(node, written.patch, self._starter.lock_of(written))
 
-    def _change_parked(self, node: NodeRow, intent: Intent, command: _Command) -> NodeRow:
+    def _change_parked(self, node: NodeRow, intent: Intent, command: Command) -> NodeRow:
         """What the verb does to the workflow that waits on the node: end it, wake it, or mark it to end later."""
         now, connection = self._now, self._transaction.connection
         before = store.parked(connection, [node.view.uuid]).get(node.view.uuid)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import Connection
 from steelyard_common.bmc import driver_info
 from steelyard_common.contracts.api import INTERFACES, NODE_DEFAULT_FIELDS
 from steelyard_common.db import Database
@@ -13,6 +14,7 @@ from steelyard_common.errors import InvalidRequest
 from ..domain.values import as_uuid
 from ..store import node_pages, nodes, pages, render
 from ..store.node_pages import LISTING
+from ..store.sql import Row
 from ..store.records import CHASSIS
 from .context import Api, Asked
 from .workers import Clock, Directory, Workers
@@ -43,7 +45,17 @@ class NodeViews:
     def list_nodes(self, asked: Asked, api: Api) -> bytes:
         """Errors: NotFound (the marker), InvalidRequest."""
         plan = node_pages.plan(api.minor, asked.columns(NODE_DEFAULT_FIELDS), api.sight.redacted)
-        filters = api.sight.narrowed(asked.filters)
+        conductor_of = self._workers.directory().conductor_of if plan.conductor_at is not None else None
+        with self._database.read() as connection:
+            rows = self.select(connection, plan, asked.page, asked.filters, api)
+        items = render.documents(plan, rows, api.base_url, conductor_of)
+        return asked.answer(api, "nodes", items, rows[-1][plan.uuid_at] if rows else None)
+
+    def select(
+        self, connection: Connection, plan: render.Plan, page: pages.Page, asked: Mapping[str, Any], api: Api
+    ) -> list[Row]:
+        """A page of the nodes that fit the filters ``asked`` and that the caller may see. Errors: as ``list_nodes``."""
+        filters = api.sight.narrowed(asked)
         extra = []
         host = filters.pop("conductor", None)
         if host is not None:
@@ -51,19 +63,15 @@ class NodeViews:
         # Children are shown only to those who ask for them.
         if not filters.pop("include_children", False) and "parent_node" not in filters:
             extra.append(node_pages.without_children)
-        conductor_of = self._workers.directory().conductor_of if plan.conductor_at is not None else None
-        with self._database.read() as connection:
-            if (chassis := filters.get("chassis_uuid")) and api.sight.visible is None:
-                CHASSIS.get(connection, chassis)
-            parent = filters.get("parent_node")
-            if parent is not None and as_uuid(parent) is None:
-                found = nodes.find(connection, parent)
-                if found is None or not api.sight.sees(found):
-                    return asked.answer(api, "nodes", [], None)
-                filters["parent_node"] = found["uuid"]
-            rows = pages.rows(LISTING, connection, plan, asked.page, filters, *extra, me=api.sight.project)
-        items = render.documents(plan, rows, api.base_url, conductor_of)
-        return asked.answer(api, "nodes", items, rows[-1][plan.uuid_at] if rows else None)
+        if (chassis := filters.get("chassis_uuid")) and api.sight.visible is None:
+            CHASSIS.get(connection, chassis)
+        parent = filters.get("parent_node")
+        if parent is not None and as_uuid(parent) is None:
+            found = nodes.find(connection, parent)
+            if found is None or not api.sight.sees(found):
+                return []
+            filters["parent_node"] = found["uuid"]
+        return pages.rows(LISTING, connection, plan, page, filters, *extra, me=api.sight.project)
 
     def show(self, ident: str, fields: Sequence[str] | None, api: Api) -> bytes:
         """Errors: NotFound."""

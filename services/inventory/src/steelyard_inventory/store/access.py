@@ -9,7 +9,17 @@ from steelyard_common.errors import NotFound
 
 from ..domain.values import as_uuid
 from .sql import Prepared, as_text
-from .tables import allocations, nodes, portgroups, ports, runbooks, volume_connectors, volume_targets, workflows
+from .tables import (
+    allocations,
+    nodes,
+    operations,
+    portgroups,
+    ports,
+    runbooks,
+    volume_connectors,
+    volume_targets,
+    workflows,
+)  # fmt: skip
 
 _OF_NODE = (nodes.c.owner, nodes.c.lessee)
 _NODE = ("node.owner", "node.lessee")
@@ -36,6 +46,7 @@ _KINDS: dict[str, tuple[Select[Any], Table, tuple[str, ...]]] = {
     "volume-target": _below(volume_targets),
     "workflow": _below(workflows),
     "allocation": (select(as_text(allocations.c.uuid), allocations.c.owner), allocations, ("allocation.owner",)),
+    "operation": (select(as_text(operations.c.uuid), operations.c.owner), operations, ("operation.owner",)),
     "runbook": (
         select(as_text(runbooks.c.uuid), runbooks.c.owner, runbooks.c.public),
         runbooks,

@@ -30,6 +30,8 @@ from .columns import json_column as _json
 from .columns import metadata as metadata
 from .columns import stamps as _stamps
 from .columns import time_column as _time
+from .operation_tables import operation_nodes as operation_nodes
+from .operation_tables import operations as operations
 from .recipe_tables import allocations as allocations
 from .recipe_tables import deploy_templates as deploy_templates
 from .recipe_tables import inspection_rules as inspection_rules
