@@ -19,10 +19,11 @@ from steelyard_common.errors import SteelyardError, Unavailable
 from steelyard_common.telemetry import get_logger
 
 from ..domain import projection
+from ..domain.inspection_data import inspected
 from ..domain.progress import Move, conclude, is_due, look, take, wake
 from ..domain.projection import Change
 from ..domain.runs import Run, StepStatus
-from ..store import locks
+from ..store import inventories, locks
 from ..store import workflows as store
 from ..store.provider_view import NodeRow, after
 from . import children
@@ -202,6 +203,8 @@ class Engine:
         """→ what is to be written, and the node as it will be"""
         run, node, before = move.run, loaded.node, loaded.run
         change = projection.learnt(node.view, move.facts, run) if move.facts else Change()
+        if (found := inspected(run, move.facts)) is not None:
+            inventories.keep(transaction.connection, run.node_uuid, found, now)
         holder = ""
         if run.finished_at is not None:
             change += projection.passed(node.view, move.trail, now)

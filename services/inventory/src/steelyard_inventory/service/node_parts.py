@@ -1,17 +1,18 @@
 """Smaller views of nodes: shards, children, and what other services will write about a node.
 
-BIOS settings and firmware come with the firmware service, inspection data with the inspector. Until they write, a node
-has none: that is what is answered, for nodes that exist.
+BIOS settings and firmware come with the firmware service. Until it writes, a node has none: that is what is answered,
+for nodes that exist.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from steelyard_common.db import Database
 from steelyard_common.errors import NotFound
 
-from ..store import nodes
+from ..store import inventories, nodes
 from .context import Api
 
 UNSHARDED = "None"  # how the API names the nodes that are in no shard
@@ -52,10 +53,15 @@ class NodeParts:
         self._node(ident)
         return {"firmware": []}
 
-    def inventory(self, ident: str) -> dict[str, Any]:
-        """Errors: NotFound."""
-        uuid = self._node(ident)["uuid"]
-        raise NotFound(f"Node inventory record for node {uuid} could not be found.")
+    def inventory(self, ident: str) -> bytes:
+        """What the last inspection found. Errors: NotFound."""
+        with self._database.read() as connection:
+            uuid = nodes.get(connection, ident)["uuid"]
+            found = inventories.get(connection, uuid)
+        if found is None:
+            raise NotFound(f"Node inventory record for node {uuid} could not be found.")
+        inventory, plugin_data = map(orjson.Fragment, found)
+        return orjson.dumps({"inventory": inventory, "plugin_data": plugin_data})
 
     def _node(self, ident: str) -> dict[str, Any]:
         with self._database.read() as connection:

@@ -1,11 +1,21 @@
-"""Tables of the records around nodes: chassis, port groups, volumes (api facts §9, §10, §17).
+"""Tables of the records around nodes: chassis, port groups, volumes, inspection data (api facts §9, §10, §17, §20).
 
 They are used through ``tables``, where all tables are found.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Identity,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)  # fmt: skip
 from sqlalchemy.dialects.postgresql import UUID
 
 from .columns import flag, json_column, metadata, required_text, stamps, uuid_column
@@ -77,4 +87,15 @@ volume_targets = Table(
     json_column("extra"),
     *stamps(),
     UniqueConstraint("node_uuid", "boot_index", name="volume_targets_boot_index_key"),
+)
+
+# The newest inspection of each node. Apart from nodes: it may be a hundred times as large as its row.
+node_inventories = Table(
+    "node_inventories",
+    metadata,
+    _node(index=False),
+    json_column("inventory"),
+    json_column("plugin_data"),
+    *stamps(),
+    PrimaryKeyConstraint("node_uuid", name="node_inventories_pkey"),
 )

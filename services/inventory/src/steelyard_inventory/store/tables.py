@@ -37,6 +37,7 @@ from .recipe_tables import deploy_templates as deploy_templates
 from .recipe_tables import inspection_rules as inspection_rules
 from .recipe_tables import runbooks as runbooks
 from .record_tables import chassis as chassis
+from .record_tables import node_inventories as node_inventories
 from .record_tables import portgroups as portgroups
 from .record_tables import volume_connectors as volume_connectors
 from .record_tables import volume_targets as volume_targets
