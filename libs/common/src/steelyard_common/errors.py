@@ -8,7 +8,9 @@
     ├── NotAcceptable      406         asks for something newer than its API version
     ├── Conflict           409         the state does not allow it
     │   └── Busy           409  retry  another task holds the node
+    ├── PreconditionFailed 412         it was changed after the caller read it
     ├── Unsupported        422         this hardware cannot
+    ├── TooManyRequests    429  retry  this project asks too often
     ├── InternalError      500         a bug; only made by ``from_foreign``
     ├── DeviceUnreachable  502  retry  no answer from the BMC; nothing was done
     ├── DeviceRefused      502         the BMC answered no
@@ -88,6 +90,18 @@ class Busy(Conflict):
     code, retryable = "busy", True
 
 
+class PreconditionFailed(SteelyardError):
+    """It was changed after it was read."""
+
+    code, http_status = "precondition-failed", 412
+
+
+class TooManyRequests(SteelyardError):
+    """Too many requests; try again later."""
+
+    code, http_status, retryable = "too-many-requests", 429, True
+
+
 class Unsupported(SteelyardError):
     """This hardware or driver cannot do that."""
 
@@ -127,8 +141,8 @@ class OutcomeUnknown(SteelyardError):
 KINDS: dict[str, type[SteelyardError]] = {
     kind.code: kind
     for kind in (
-        InvalidRequest, Unauthenticated, Forbidden, NotFound, NotAcceptable, Conflict, Busy, Unsupported,
-        InternalError, DeviceUnreachable, DeviceRefused, Unavailable, OutcomeUnknown,
+        InvalidRequest, Unauthenticated, Forbidden, NotFound, NotAcceptable, Conflict, Busy, PreconditionFailed,
+        Unsupported, TooManyRequests, InternalError, DeviceUnreachable, DeviceRefused, Unavailable, OutcomeUnknown,
     )
 }  # fmt: skip
 

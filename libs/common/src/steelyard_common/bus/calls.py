@@ -68,7 +68,12 @@ class Calls:
         link.on_ready(self._subscribe)
 
     def request(
-        self, subject: str, body: Mapping[str, Any], timeout_s: float, headers: Mapping[str, str] | None
+        self,
+        subject: str,
+        body: Mapping[str, Any],
+        timeout_s: float,
+        headers: Mapping[str, str] | None,
+        told: dict[str, str] | None = None,
     ) -> bytes:
         data, out = encode_request(body, timeout_s, headers)
         if not self._link.ready.wait(min(timeout_s, 2.0)):
@@ -81,7 +86,10 @@ class Calls:
             self._waiting.pop(token, None)
         if waiter.message is None:
             raise _no_answer(subject, timed_out=not answered)
-        return _content(subject, waiter.message, waiter.parts)
+        content = _content(subject, waiter.message, waiter.parts)
+        if told is not None and waiter.message.headers is not None:
+            told.update(waiter.message.headers)
+        return content
 
     def publish(self, messages: Sequence[Message], timeout_s: float) -> None:
         for message in messages:

@@ -54,8 +54,9 @@ class MemoryBus:
         return self.available
 
     def request(
-        self, subject: str, body: Mapping[str, Any], *, timeout_s: float, headers: Mapping[str, str] | None = None
-    ) -> bytes:
+        self, subject: str, body: Mapping[str, Any], *, timeout_s: float, headers: Mapping[str, str] | None = None,
+        told: dict[str, str] | None = None,
+    ) -> bytes:  # fmt: skip
         self._check()
         data, sent = encode_request(body, timeout_s, headers)
         endpoint = self._endpoints.get(subject)
@@ -64,6 +65,8 @@ class MemoryBus:
         reply, reply_headers = answer(endpoint, data, sent, time.monotonic())
         if ERROR_CODE in reply_headers:
             raise_error(reply)
+        if told is not None:
+            told.update(reply_headers)
         return reply
 
     def publish(self, messages: Sequence[Message], *, timeout_s: float = 5) -> None:

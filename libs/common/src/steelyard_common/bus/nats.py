@@ -45,9 +45,10 @@ class NatsBus:
         return self._link.ready.wait(timeout_s)
 
     def request(
-        self, subject: str, body: Mapping[str, Any], *, timeout_s: float, headers: Mapping[str, str] | None = None
-    ) -> bytes:
-        return self._calls.request(subject, body, timeout_s, headers)
+        self, subject: str, body: Mapping[str, Any], *, timeout_s: float, headers: Mapping[str, str] | None = None,
+        told: dict[str, str] | None = None,
+    ) -> bytes:  # fmt: skip
+        return self._calls.request(subject, body, timeout_s, headers, told)
 
     def publish(self, messages: Sequence[Message], *, timeout_s: float = 5) -> None:
         self._calls.publish(messages, timeout_s)

@@ -83,7 +83,7 @@ class Serving:
             self._link.send(reply_to, data, "", headers or None)
             return
         for part, part_headers in split(data):
-            self._link.send(reply_to, part, "", part_headers)
+            self._link.send(reply_to, part, "", headers | part_headers)
 
     def stop(self, timeout_s: float) -> None:
         """Leave the queue group first, so that others get what comes; then answer what is here."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 CALLER = "Steelyard-Caller"  # JSON {user, roles, project, domain, system, request_id}
 DEADLINE = "Steelyard-Deadline-Ms"  # how long the caller still waits when it sends
+TAG = "Steelyard-Tag"  # of a reply: the version of what it shows
 CHUNK = "Steelyard-Chunk"  # "3/7": part 3 of 7 of one reply
 MSG_ID = "Nats-Msg-Id"
 ERROR = "Nats-Service-Error"
@@ -41,6 +42,18 @@ class Request:
     body: dict[str, Any] = field(repr=False)
     headers: Mapping[str, str]
     deadline: float
+
+
+class Tagged(bytes):
+    """What an endpoint returns to have the version of what it shows travel beside it, as the header TAG."""
+
+    tag: str
+
+    @classmethod
+    def of(cls, data: bytes, tag: str) -> Tagged:
+        made = cls(data)
+        made.tag = tag
+        return made
 
 
 Reply = bytes | dict[str, Any] | None
@@ -78,9 +91,10 @@ class Bus(Protocol):
     def is_connected(self) -> bool: ...
 
     def request(
-        self, subject: str, body: Mapping[str, Any], *, timeout_s: float, headers: Mapping[str, str] | None = None
-    ) -> bytes:
-        """The reply's bytes, or the other side's error.
+        self, subject: str, body: Mapping[str, Any], *, timeout_s: float, headers: Mapping[str, str] | None = None,
+        told: dict[str, str] | None = None,
+    ) -> bytes:  # fmt: skip
+        """The reply's bytes, or the other side's error. ``told`` takes the reply's headers, if there are any.
 
         Nobody there or bus away: Unavailable. No answer in time: OutcomeUnknown for a command, Unavailable for a query.
         """

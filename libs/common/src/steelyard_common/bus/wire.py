@@ -11,7 +11,19 @@ import orjson
 
 from ..errors import InternalError, InvalidRequest, SteelyardError, Unavailable, from_dict, from_foreign
 from ..telemetry import get_logger, inject, is_on, span
-from .types import CHUNK, CHUNK_BYTES, DEADLINE, ERROR, ERROR_CODE, MAX_MESSAGE_BYTES, Endpoint, Reply, Request
+from .types import (
+    CHUNK,
+    CHUNK_BYTES,
+    DEADLINE,
+    ERROR,
+    ERROR_CODE,
+    MAX_MESSAGE_BYTES,
+    TAG,
+    Endpoint,
+    Reply,
+    Request,
+    Tagged,
+)
 
 if TYPE_CHECKING:
     from marshmallow import Schema
@@ -46,9 +58,9 @@ def answer(
             raise Unavailable("the request waited longer than its caller")
         request = Request(subject=endpoint.subject, body=_load(endpoint, data), headers=headers, deadline=deadline)
         if not is_on():
-            return _reply_bytes(endpoint.handler(request)), {}
+            return _reply_parts(endpoint.handler(request))
         with span(endpoint.subject, headers=headers):
-            return _reply_bytes(endpoint.handler(request)), {}
+            return _reply_parts(endpoint.handler(request))
     except Exception as error:  # noqa: BLE001  the runner: whatever happens, the caller is answered
         return error_reply(endpoint.subject, error)
 
@@ -82,10 +94,10 @@ def _schema(kind: type[Schema]) -> Schema:
     return kind()
 
 
-def _reply_bytes(reply: Reply) -> bytes:
-    if isinstance(reply, bytes):
-        return reply
-    return orjson.dumps(reply)
+def _reply_parts(reply: Reply) -> tuple[bytes, dict[str, str]]:
+    if isinstance(reply, Tagged):
+        return bytes(reply), {TAG: reply.tag}
+    return (reply if isinstance(reply, bytes) else orjson.dumps(reply)), {}
 
 
 def error_reply(subject: str, error: Exception) -> tuple[bytes, dict[str, str]]:

@@ -18,13 +18,14 @@ from werkzeug.exceptions import HTTPException
 
 from ..domain.identifiers import BadIdentifier
 from ..domain.versions import VersionRefused
+from ..drivers.over_bus import tag_of
 
 log = get_logger(__name__)
 JSON = "application/json"
 RETRY_AFTER_S = 2
 TITLES = {
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-    406: "Not Acceptable", 409: "Conflict", 413: "Request Entity Too Large", 500: "Internal Server Error",
+    406: "Not Acceptable", 409: "Conflict", 412: "Precondition Failed", 413: "Request Entity Too Large", 429: "Too Many Requests", 500: "Internal Server Error",
     502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout",
 }  # fmt: skip
 # Errors that routing finds; everything else has the fault shape.
@@ -44,6 +45,9 @@ class BodyTooLarge(BodyRefused):
 def document(body: bytes, status: int = 200, location: str | None = None) -> Response:
     """A finished JSON document."""
     response = Response(body, status, mimetype=JSON)
+    tag = tag_of(body)
+    if tag is not None:
+        response.headers["ETag"] = tag
     if location is not None:
         response.headers["Location"] = location
     return response
@@ -55,6 +59,13 @@ def empty(status: int, location: str | None = None) -> Response:
     del response.headers["Content-Type"]
     if location is not None:
         response.headers["Location"] = location
+    return response
+
+
+def not_modified(tag: str) -> Response:
+    """304: the caller has it already."""
+    response = empty(304)
+    response.headers["ETag"] = tag
     return response
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,7 +16,7 @@ from steelyard_common.telemetry import span
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.exceptions import NotFound as NoSuchPath
 
-from ..domain import values
+from ..domain import conditions, values
 from ..domain.listings import Query, refuse_unknown
 from ..domain.versions import too_new
 from ..service.access import Gate
@@ -35,7 +35,7 @@ from ..service.states import States
 from ..service.tenancy import Tenancy
 from ..service.vendor import Vendor
 from ..service.workers import Workers
-from .answers import BodyRefused, BodyTooLarge
+from .answers import BodyRefused, BodyTooLarge, not_modified
 
 MAX_DEPTH = 25
 MAX_BODY_BYTES = 1024 * 1024
@@ -175,7 +175,19 @@ def _answer(route: Route, services: Services, **parts: str) -> Response:
         raise _too_old(route)
     with span(f"{route.method} {route.path}", headers=_trace(environ), request_id=call.request_id):
         call, parts = services.gate.admit(call, route.method, route.path, route.policy, parts)
-        return route.handler(Asked(call, services, environ), **parts)
+        if "HTTP_IF_MATCH" in environ and route.method != "GET":
+            wanted = conditions.versions(environ["HTTP_IF_MATCH"], route.method, route.path)
+            call = replace(call, if_match=wanted)
+        response = route.handler(Asked(call, services, environ), **parts)
+        if "HTTP_IF_NONE_MATCH" in environ and route.method == "GET":
+            return _unless_known(response, environ["HTTP_IF_NONE_MATCH"])
+        return response
+
+
+def _unless_known(response: Response, header: str) -> Response:
+    """304 without a body when the caller has this document already. Errors: InvalidRequest."""
+    tag = response.headers.get("ETag")
+    return not_modified(tag) if tag is not None and conditions.is_known(header, tag) else response
 
 
 def _trace(environ: dict[str, Any]) -> dict[str, str] | None:

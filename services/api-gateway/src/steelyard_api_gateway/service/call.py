@@ -49,6 +49,7 @@ class Call:
     """One request. ``base_url`` has no trailing slash; ``dropped_json``: a `.json` suffix was cut off the path.
 
     ``sight`` None: the caller sees everything. ``target``: what the policy knows of what the path names.
+    ``if_match``: versions of the record that a change is meant for; None: whatever it is.
     """
 
     minor: int
@@ -59,6 +60,7 @@ class Call:
     dropped_json: bool = False
     sight: Sight | None = None
     target: Mapping[str, Any] | None = None
+    if_match: tuple[str, ...] | None = None
 
     def api(self) -> dict[str, Any]:
         """What inventory needs to render an answer."""
@@ -76,6 +78,8 @@ class Call:
         if self.sight is not None:
             who["visible"] = None if self.sight.visible is None else {"project": self.sight.visible}
             who["redacted"] = {"project": self.sight.project, "fields": self.sight.redacted}
+        if self.if_match is not None:
+            who["if_match"] = self.if_match
         if self.global_request_id:
             who["global_request_id"] = self.global_request_id
         return {CALLER: orjson.dumps(who).decode()}

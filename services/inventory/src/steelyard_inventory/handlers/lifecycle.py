@@ -121,7 +121,13 @@ def caller(request: Request) -> Caller:
     cause = {"origin": "api", "user": head.get("user"), "request_id": head.get("request_id")}
     trace = request.headers.get("traceparent")
     cause |= {"traceparent": trace} if trace else {}
-    return Caller(cause=cause, request_id=str(request_id), project=head.get("project"))
+    versions = head.get("if_match")
+    return Caller(
+        cause=cause,
+        request_id=str(request_id),
+        project=head.get("project"),
+        if_match=None if versions is None else tuple(map(str, versions)),
+    )
 
 
 def provision_params(body: dict[str, Any]) -> dict[str, Any]:

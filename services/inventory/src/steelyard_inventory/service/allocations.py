@@ -18,7 +18,7 @@ from steelyard_common.errors import InvalidRequest, NotFound, Unavailable
 from ..domain import allocation_rules as rules
 from ..domain import patches
 from ..domain.projection import Change
-from ..store import allocations, nodes, pages, render
+from ..store import allocations, nodes, pages, render, tables, versions
 from .allocation_facts import node_fact, tell
 from .context import Api, Asked, Sight
 from .lifecycle import Caller
@@ -89,6 +89,7 @@ class Allocations:
         with self._database.begin() as transaction:
             connection = transaction.connection
             row = allocations.take(connection, ident)
+            versions.require(connection, tables.allocations, row["uuid"], caller.if_match)
             before = {name: row[name] for name in rules.PATCHABLE}
             delta = rules.changed(before, patches.apply(before, operations), minor=api.minor)
             if delta:
@@ -121,6 +122,7 @@ class Allocations:
             row = allocations.take(connection, uuid)
             if row["node_uuid"] != seen["node_uuid"]:
                 return False
+            versions.require(connection, tables.allocations, uuid, caller.if_match)
             if node is not None:
                 require_free(connection, node, now)
                 rules.check_may_free(uuid, node)
@@ -155,7 +157,7 @@ class Allocations:
 def _document(connection: Connection, ident: str, fields: Sequence[str] | None, api: Api) -> bytes:
     plan = allocations.plan(api.minor, None if fields is None else tuple(fields))
     row = pages.row(allocations.LISTING, connection, plan, ident)
-    return render.dump(render.documents(plan, [row], api.base_url)[0])
+    return render.tagged(render.documents(plan, [row], api.base_url)[0], row, api.minor)
 
 
 def _of_node(node: Record) -> str:

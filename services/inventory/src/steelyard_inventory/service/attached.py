@@ -20,7 +20,7 @@ from ..domain import patches, sealing
 from ..domain.node_rules import changed
 from ..domain.projection import Change, Fact
 from ..domain.record_rules import Form
-from ..store import nodes, pages, render
+from ..store import nodes, pages, render, versions
 from ..store.records import Rows
 from .context import Api, Asked, Sight
 from .lifecycle import Caller
@@ -122,6 +122,7 @@ class Attached:
             for node in held:
                 require_free(connection, node, now)
             record = self._kind.rows.get(connection, record["uuid"])  # as it is now that its node is held
+            versions.require(connection, self._kind.rows.listing.table, record["uuid"], caller.if_match)
             after = self._kind.completed(self._patched(record, operations), api.minor)
             after |= {"node_uuid": held[-1]["uuid"], "uuid": record["uuid"]}
             delta = changed(record, self._split(after))
@@ -140,6 +141,7 @@ class Attached:
             connection = transaction.connection
             record = self._kind.rows.get(connection, ident)
             node = nodes.take(connection, record["node_uuid"])
+            versions.require(connection, self._kind.rows.listing.table, record["uuid"], caller.if_match)
             require_free(connection, node, now)
             self._kind.check_delete(connection, record, node)
             self._kind.rows.delete(connection, record)
@@ -186,7 +188,7 @@ class Attached:
     def _document(self, connection: Connection, ident: str, fields: Sequence[str] | None, api: Api) -> bytes:
         plan = self._plan(api, None if fields is None else tuple(fields))
         row = self._kind.rows.shown(connection, plan, ident)
-        return render.dump(render.documents(plan, [row], api.base_url)[0])
+        return render.tagged(render.documents(plan, [row], api.base_url)[0], row, api.minor)
 
 
 def _update(

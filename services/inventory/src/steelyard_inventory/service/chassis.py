@@ -16,7 +16,7 @@ from ..domain import patches
 from ..domain.node_rules import changed
 from ..domain.projection import Change, Fact
 from ..domain.record_rules import CHASSIS as FORM
-from ..store import nodes, pages, render
+from ..store import nodes, pages, render, versions
 from ..store.records import CHASSIS
 from ..store.render import Document, Plan
 from ..store.sql import Row
@@ -63,6 +63,7 @@ class Chassis:
         with self._database.begin() as transaction:
             connection = transaction.connection
             record = CHASSIS.take(connection, ident)
+            versions.require(connection, CHASSIS.listing.table, record["uuid"], caller.if_match)
             after = FORM.completed(patches.apply({name: record[name] for name in FORM.writable}, operations))
             if after["uuid"] != record["uuid"]:
                 raise InvalidRequest("Cannot overwrite UUID for an existing Chassis.")
@@ -77,6 +78,7 @@ class Chassis:
         with self._database.begin() as transaction:
             connection = transaction.connection
             record = CHASSIS.take(connection, ident)
+            versions.require(connection, CHASSIS.listing.table, record["uuid"], caller.if_match)
             if nodes.any_in_chassis(connection, record["uuid"]):
                 raise InvalidRequest(
                     f"Cannot complete the requested action because chassis {record['uuid']} contains nodes."
@@ -113,4 +115,5 @@ def _documents(plan: Plan, rows: Sequence[Row], api: Api) -> list[Document]:
 
 def _document(connection: Connection, ident: str, fields: Sequence[str] | None, api: Api) -> bytes:
     plan = CHASSIS.plan(api.minor, None if fields is None else tuple(fields))
-    return render.dump(_documents(plan, [CHASSIS.shown(connection, plan, ident)], api)[0])
+    row = CHASSIS.shown(connection, plan, ident)
+    return render.tagged(_documents(plan, [row], api)[0], row, api.minor)

@@ -22,7 +22,7 @@ from ..domain.projection import Change
 from ..domain.runs import Run
 from ..domain.transitions import Event, verb
 from ..domain.verbs import Intent, Parked
-from ..store import locks
+from ..store import locks, tables, versions
 from ..store import workflows as store
 from ..store.provider_view import NodeRow, after
 from .combining import Combiner
@@ -33,11 +33,12 @@ from .starting import Clock, Starter
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who asks. ``request_id`` new for each call: the same one again is the same call again."""
+    """Who asks, and for what. ``request_id`` new for each call: the same one again is the same call again."""
 
     cause: dict[str, Any] = field(default_factory=dict)
     request_id: str = ""
     project: str | None = None
+    if_match: tuple[str, ...] | None = None  # versions of the record that a change is meant for; None: whatever it is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ class Command:
     cause: dict[str, Any]
     decide: Callable[[Connection, NodeRow], Intent]
     event: Event | None = None
+    if_match: tuple[str, ...] | None = None
 
 
 class Lifecycle:
@@ -182,7 +184,7 @@ def _command(
     event: Event | None = None,
 ) -> Command:
     key = workflows.idempotency_key(name, target, caller.request_id)
-    return Command(ident=ident, key=key, cause=caller.cause, decide=decide, event=event)
+    return Command(ident=ident, key=key, cause=caller.cause, decide=decide, event=event, if_match=caller.if_match)
 
 
 class _Batch:
@@ -226,6 +228,7 @@ class _Batch:
             raise busy(node.view.lock)
         if uuid in self._started or self._starter.rules.most:
             self.flush()  # one statement changes a row once; and who counts must see what is written
+        versions.require(self._transaction.connection, tables.nodes, uuid, command.if_match)
         intent = command.decide(self._transaction.connection, node)
         if intent.parked is not Parked.LEAVE or intent.kind is None:
             node = self._change_parked(node, intent, command)

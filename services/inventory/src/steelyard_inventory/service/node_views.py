@@ -79,7 +79,7 @@ class NodeViews:
         conductor_of = self._workers.directory().conductor_of if plan.conductor_at is not None else None
         with self._database.read() as connection:
             row = pages.row(LISTING, connection, plan, ident, me=api.sight.project)
-        return render.dump(render.documents(plan, [row], api.base_url, conductor_of)[0])
+        return render.tagged(render.documents(plan, [row], api.base_url, conductor_of)[0], row, api.minor)
 
     def states(self, ident: str, api: Api) -> bytes:
         """Errors: NotFound."""

@@ -17,7 +17,7 @@ from ..domain.interfaces import COLUMNS as INTERFACE_COLUMNS
 from ..domain.interfaces import with_interfaces
 from ..domain.patches import Operation
 from ..domain.projection import Change, Fact
-from ..store import allocations, locks, node_pages, nodes, pages, ports, render
+from ..store import allocations, locks, node_pages, nodes, pages, ports, render, tables, versions
 from ..store.records import CHASSIS, CONNECTORS, PORTGROUPS, TARGETS
 from .allocation_facts import forget, given_back
 from .context import Api, Sight
@@ -83,6 +83,7 @@ class NodeRecords:
         with self._database.begin() as transaction:
             connection = transaction.connection
             node = nodes.take(connection, ident)
+            versions.require(connection, tables.nodes, node["uuid"], caller.if_match)
             if operations:
                 node_rules.check_may_update(node, operations, minor=api.minor)
                 require_free(connection, node, now)
@@ -98,6 +99,7 @@ class NodeRecords:
         with self._database.begin() as transaction:
             connection = transaction.connection
             node = nodes.take(connection, ident)
+            versions.require(connection, tables.nodes, node["uuid"], caller.if_match)
             node_rules.check_may_delete(node)
             require_free(connection, node, now)
             gone = _gone_with(connection, node["uuid"])
@@ -114,18 +116,23 @@ class NodeRecords:
             delta["fault"] = None
         now = self._clock()
         with self._database.begin() as transaction:
-            node = nodes.take(transaction.connection, ident)
-            require_free(transaction.connection, node, now)
+            node = self._taken(transaction.connection, ident, caller, now)
             self._write(transaction, node, node_rules.changed(node, delta), caller, now)
 
     def set_traits(self, ident: str, mode: str, given: list[str], caller: Caller) -> None:
         """``mode``: replace, add, remove or clear. Errors: InvalidRequest, NotFound, Busy."""
         now = self._clock()
         with self._database.begin() as transaction:
-            node = nodes.take(transaction.connection, ident)
-            require_free(transaction.connection, node, now)
+            node = self._taken(transaction.connection, ident, caller, now)
             wanted = traits.new_traits(node["uuid"], node["traits"], mode, given)
             self._write(transaction, node, node_rules.changed(node, {"traits": wanted}), caller, now)
+
+    def _taken(self, connection: Connection, ident: str, caller: Caller, now: datetime) -> dict[str, Any]:
+        """The node, free and as the caller has seen it. Errors: NotFound, PreconditionFailed, Busy."""
+        node = nodes.take(connection, ident)
+        versions.require(connection, tables.nodes, node["uuid"], caller.if_match)
+        require_free(connection, node, now)
+        return node
 
     def _delta(
         self,
@@ -178,7 +185,7 @@ class NodeRecords:
         plan = node_pages.plan(api.minor, None, api.sight.redacted)
         row = pages.row(node_pages.LISTING, connection, plan, uuid, me=api.sight.project)
         conductor_of = self._workers.directory(connection).conductor_of if plan.conductor_at is not None else None
-        return render.dump(render.documents(plan, [row], api.base_url, conductor_of)[0])
+        return render.tagged(render.documents(plan, [row], api.base_url, conductor_of)[0], row, api.minor)
 
 
 def seen_node(connection: Connection, ident: str, sight: Sight) -> dict[str, Any]:

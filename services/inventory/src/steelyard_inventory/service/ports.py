@@ -16,7 +16,7 @@ from ..domain import patches, port_rules, portgroup_rules
 from ..domain.node_rules import changed
 from ..domain.projection import Change, Fact
 from ..domain.vifs import attached_to
-from ..store import nodes, pages, ports, render
+from ..store import nodes, pages, ports, render, tables, versions
 from ..store.records import PORTGROUPS
 from .context import Api, Asked, Sight
 from .lifecycle import Caller
@@ -92,6 +92,7 @@ class Ports:
             asked = patches.apply(before | {"node_ident": None}, operations)
             held = _hold_nodes(connection, port, _new_place(asked, port), api.sight)
             port = ports.get(connection, port["uuid"])  # as it is now that its node is held
+            versions.require(connection, tables.ports, port["uuid"], caller.if_match)
             for node in held:
                 require_free(connection, node, now)
             before = {name: port[name] for name in port_rules.WRITABLE}
@@ -114,6 +115,7 @@ class Ports:
             connection = transaction.connection
             port = ports.get(connection, ident)
             node = nodes.take(connection, port["node_uuid"])
+            versions.require(connection, tables.ports, port["uuid"], caller.if_match)
             require_free(connection, node, now)
             port_rules.check_may_delete(port, node)
             ports.delete(connection, port)
@@ -140,7 +142,7 @@ class Ports:
 def _document(connection: Connection, ident: str, fields: Sequence[str] | None, api: Api) -> bytes:
     plan = ports.plan(api.minor, None if fields is None else tuple(fields))
     row = pages.row(ports.LISTING, connection, plan, ident)
-    return render.dump(render.documents(plan, [row], api.base_url)[0])
+    return render.tagged(render.documents(plan, [row], api.base_url)[0], row, api.minor)
 
 
 def _check_group(

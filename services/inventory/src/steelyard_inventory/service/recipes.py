@@ -19,7 +19,7 @@ from steelyard_common.db import Database, Transaction
 from ..domain import patches, recipe_rules, traits
 from ..domain.node_rules import changed
 from ..domain.recipe_rules import Recipe
-from ..store import pages, recipes, render
+from ..store import pages, recipes, render, versions
 from .context import Api, Asked
 from .lifecycle import Caller
 from .workers import Clock
@@ -67,7 +67,7 @@ class Recipes:
         operations = patches.parse(patch, allowed=recipe.patchable, minor=api.minor)
         with self._database.begin() as transaction:
             connection = transaction.connection
-            row = recipes.take(connection, recipe, ident)
+            row = self._taken(connection, ident, caller)
             if operations:
                 before = recipe_rules.joined(recipe, row)
                 asked = recipe_rules.kept(recipe, before, patches.apply(before, operations))
@@ -81,7 +81,7 @@ class Recipes:
     def delete(self, ident: str, caller: Caller) -> None:
         """Errors: NotFound."""
         with self._database.begin() as transaction:
-            row = recipes.take(transaction.connection, self._recipe, ident)
+            row = self._taken(transaction.connection, ident, caller)
             recipes.delete(transaction.connection, self._recipe, row)
             self._tell(transaction, "deleted", row, {}, caller, self._clock())
 
@@ -96,11 +96,17 @@ class Recipes:
         """``mode``: replace, add, remove (what is not there counts as removed) or clear. Errors: InvalidRequest,
         NotFound."""
         with self._database.begin() as transaction:
-            row = recipes.take(transaction.connection, self._recipe, ident)
+            row = self._taken(transaction.connection, ident, caller)
             if mode == "remove":
                 given = [trait for trait in given if trait in row["traits"]]
             wanted = traits.new_traits(row["uuid"], row["traits"], mode, given)
             self._write(transaction, row, changed(row, {"traits": wanted}), caller, self._clock())
+
+    def _taken(self, connection: Connection, ident: str, caller: Caller) -> Mapping[str, Any]:
+        """The row, as the caller has seen it. Errors: NotFound, PreconditionFailed."""
+        row = recipes.take(connection, self._recipe, ident)
+        versions.require(connection, recipes.LISTINGS[self._recipe].table, row["uuid"], caller.if_match)
+        return row
 
     def _write(
         self, transaction: Transaction, row: Mapping[str, Any], delta: dict[str, Any], caller: Caller, now: datetime
@@ -135,7 +141,7 @@ class Recipes:
     def _document(self, connection: Connection, ident: str, fields: Sequence[str] | None, api: Api) -> bytes:
         plan = recipes.plan(self._recipe, api.minor, None if fields is None else tuple(fields))
         row = pages.row(recipes.LISTINGS[self._recipe], connection, plan, ident)
-        return render.dump(render.documents(plan, [row], api.base_url)[0])
+        return render.tagged(render.documents(plan, [row], api.base_url)[0], row, api.minor)
 
 
 def _keeps_name(row: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:

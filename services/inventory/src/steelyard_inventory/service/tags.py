@@ -9,7 +9,7 @@ from steelyard_common.db import Database
 
 from ..domain import tags
 from ..domain.projection import Change, Fact
-from ..store import nodes
+from ..store import nodes, tables, versions
 from .lifecycle import Caller
 from .outgoing import emit_events
 from .workers import Clock
@@ -34,6 +34,7 @@ class Tags:
         now = self._clock()
         with self._database.begin() as transaction:
             node = nodes.take(transaction.connection, ident)
+            versions.require(transaction.connection, tables.nodes, node["uuid"], caller.if_match)
             wanted = tags.new_tags(node["uuid"], node["tags"], mode, given)
             changed = wanted != node["tags"]
             if changed:

@@ -35,6 +35,12 @@ def _listed(name: str) -> ColumnElement[Any]:
     return bindparam(name, type_=ARRAY(_TEXT))
 
 
+
+
+def _listed(name: str) -> ColumnElement[Any]:
+    return bindparam(name, type_=ARRAY(_TEXT))
+
+
 LISTING = Listing(
     table=nodes,
     fields=NODE_FIELDS,

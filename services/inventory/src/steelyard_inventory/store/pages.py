@@ -11,7 +11,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, Text, and_, bindparam, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from steelyard_common.contracts.api import Field
 from steelyard_common.errors import InvalidRequest, NotFound
 
@@ -73,7 +85,7 @@ def rows(
 
 
 def row(listing: Listing, connection: Connection, plan: Plan, ident: str, *, me: str = "") -> Row:
-    """One item by UUID or name. Errors: NotFound."""
+    """One item by UUID or name, with its version behind the plan's columns. Errors: NotFound."""
     uuid = as_uuid(ident)
     found = _single(listing, plan, uuid is not None).row(connection, {"ident": uuid or ident, "me": me})
     if found is None:
@@ -118,7 +130,13 @@ def _statement(
 @functools.lru_cache(maxsize=512)
 def _single(listing: Listing, plan: Plan, by_uuid: bool) -> Prepared:
     key = listing.table.c.uuid if by_uuid else listing.table.c.name
-    return Prepared(select(*plan.columns).where(key == bindparam("ident", type_=key.type)))
+    columns = (*plan.columns, version_of(listing.table))
+    return Prepared(select(*columns).where(key == bindparam("ident", type_=key.type)))
+
+
+def version_of(table: Table) -> ColumnElement[str]:
+    """What changes with every change of a row: the transaction that wrote it, kept by PostgreSQL in each row."""
+    return cast(literal_column(f"{table.name}.xmin"), Text)
 
 
 @functools.lru_cache(maxsize=128)

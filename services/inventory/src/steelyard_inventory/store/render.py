@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
+from zlib import crc32
 
 import orjson
 from sqlalchemy import ColumnElement, Table, Text, case, cast, func, literal, null
 from sqlalchemy.dialects.postgresql import JSONB
+from steelyard_common.bus.types import Tagged
 from steelyard_common.contracts.api import Field
 
 from .sql import Row, as_text
@@ -133,6 +135,13 @@ def link_writer(resource: str, base_url: str) -> Callable[..., orjson.Fragment]:
 def dump(value: Any) -> bytes:
     """JSON bytes; times get ``+00:00``."""
     return orjson.dumps(value, option=orjson.OPT_NAIVE_UTC)
+
+
+def tagged(document: Document, row: Row, minor: int) -> Tagged:
+    """A single item's JSON with its ETag: the row's version and, behind a dash, which of its documents this is."""
+    conductor = document.get("conductor")
+    variant = f"-{crc32(conductor.encode()):x}" if conductor else ""
+    return Tagged.of(dump(document), f'"{row[-1]}-{minor}{variant}"')
 
 
 def next_url(base_url: str, resource_url: str, query: Mapping[str, Any], page: Mapping[str, Any]) -> str:
