@@ -18,7 +18,10 @@ from steelyard_api_gateway.testing_policy import ANONYMOUS, CALLERS, LESSEE, OWN
 from steelyard_common.bus import MemoryBus
 
 UUID = "8ac951e5-0800-43ec-be85-0af36c7d306c"
-WHOSE = {"node.owner": OWNER, "node.lessee": LESSEE, "allocation.owner": OWNER, "runbook.owner": OWNER}
+WHOSE = {
+    "node.owner": OWNER, "node.lessee": LESSEE, "allocation.owner": OWNER, "runbook.owner": OWNER,
+    "operation.owner": OWNER, "webhook.owner": OWNER,
+}  # fmt: skip
 
 SYSTEM_ADMIN = {"system admin"}
 SYSTEM_MEMBER = SYSTEM_ADMIN | {"system member"}
@@ -46,6 +49,18 @@ LISTS = ANY_READER | SERVICE
 RUNBOOK_MANAGERS = SYSTEM_MEMBER | OWNER_MANAGER | SERVICE
 # rule → who may
 MAY: dict[str, set[str]] = {
+    "operation:list": LISTS,
+    "operation:list_all": LISTS,
+    "operation:get": OWNERS_EYES,
+    "operation:create": SYSTEM_MEMBER | OWNER_MEMBER | LESSEE_MEMBER | {"other admin"} | SERVICE,
+    "operation:update": OWNS,
+    "webhook:list": LISTS,
+    "webhook:list_all": LISTS,
+    "webhook:get": OWNERS_EYES,
+    "webhook:create": SYSTEM_MEMBER | ANY_MANAGER | SERVICE,
+    "webhook:update": MANAGES,
+    "webhook:delete": MANAGES,
+    "event:stream": LISTS,
     "node:create": ANY_ADMIN | SERVICE,
     "node:list": LISTS,
     "node:list_all": LISTS,
@@ -146,6 +161,8 @@ SEEN = {
     "/allocations/<ident>": MAY["allocation:get"],
     "/runbooks/<ident>": MAY["runbook:get"],
     "/workflows/<uuid>": SEES_NODE,
+    "/operations/<uuid>": OWNERS_EYES,
+    "/webhooks/<uuid>": OWNERS_EYES,
 }
 # No node is asked about here, so only those get through who may read volumes of all nodes (as in Ironic).
 EXCEPTIONS = {("GET", "/volume"): SYSTEM_READER}
@@ -181,6 +198,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/runbooks/<ident>/traits"): {"traits": []},
     ("POST", "/inspection_rules"): {"actions": [{"op": "fail", "args": {"msg": "x"}}]},
     ("POST", "/allocations"): {"resource_class": "x"},
+    ("POST", "/operations"): {"verb": "power on", "selector": {}},
+    ("POST", "/webhooks"): {"url": "https://hooks.example/steelyard"},
 }
 # The node stands in the body or the query: to whom it is hidden, the body names nothing (400), the query neither (404).
 NAMES_NODE = {
@@ -225,6 +244,7 @@ def others() -> Others:
     others.replies |= {
         "qry.access": orjson.dumps({"uuid": UUID, "public": False, "target": WHOSE}),
         "qry.vendor-methods": b'{"methods": {}}',
+        "qry.operation-targets": b'{"nodes": []}',
         "cmd.call-vendor": b'{"async": true, "return": null}',
     }
     return others

@@ -31,6 +31,7 @@ from .handlers import (
     node_states,
     node_vendor,
     nodes,
+    operations,
     portgroups,
     ports,
     ramdisks,
@@ -50,6 +51,7 @@ from .service.insight import Insight
 from .service.management import Management
 from .service.node_parts import NodeParts
 from .service.nodes import Nodes
+from .service.operations import Operations
 from .service.policy import Policy
 from .service.ports import Ports
 from .service.ramdisks import Ramdisks
@@ -78,6 +80,7 @@ TABLES: dict[str, tuple[Sequence[Route], Sequence[Refusal]]] = {
     "drivers": (drivers.ROUTES, ()),
     "conductors": (conductors.ROUTES, ()),
     "insight": (insight.ROUTES, ()),
+    "operations": (operations.ROUTES, ()),
     "recipes": (recipes.ROUTES, recipes.REFUSALS),
     "allocations": (allocations.ROUTES, allocations.REFUSALS),
     "tenancy": (tenancy.ROUTES, ()),
@@ -153,6 +156,7 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         allocations=Allocations(inventory, gate),
         tenancy=Tenancy(inventory),
         insight=Insight(inventory, states),
+        operations=Operations(inventory, states, gate),
         refusals=Refusals(bus, settings.site, NAME),
         vendor=Vendor(power),
         ramdisks=Ramdisks(inventory),

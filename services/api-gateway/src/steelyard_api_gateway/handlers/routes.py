@@ -26,6 +26,7 @@ from ..service.insight import Insight
 from ..service.management import Management
 from ..service.node_parts import NodeParts
 from ..service.nodes import Nodes
+from ..service.operations import Operations
 from ..service.ports import Ports
 from ..service.ramdisks import Ramdisks
 from ..service.recipes import Recipes
@@ -68,6 +69,7 @@ class Services:
     allocations: Allocations
     tenancy: Tenancy
     insight: Insight
+    operations: Operations
     refusals: Refusals
     vendor: Vendor
     ramdisks: Ramdisks

@@ -104,14 +104,20 @@ class Gate:
 
     def require_steps(self, call: Call, steps: Any, ident: str | None = None) -> None:
         """The rules of single steps, where there are some. ``ident``: the node. Errors: Forbidden, naming the step."""
-        for step in steps if isinstance(steps, list) else ():
-            rule = f"{STEP}{step.get('interface')}.{step.get('step')}" if isinstance(step, dict) else ""
-            if not self.policy.has_rule(rule):
-                continue
+        for rule in self.step_rules(steps):
             if ident is not None:
                 self.require(call, ident, rule)
             else:
                 self._insist(call.caller, (rule,), {})
+
+    def step_rules(self, steps: Any) -> list[str]:
+        """The rules of single steps, where somebody wrote some."""
+        named = [
+            f"{STEP}{step.get('interface')}.{step.get('step')}"
+            for step in (steps if isinstance(steps, list) else ())
+            if isinstance(step, dict)
+        ]
+        return [rule for rule in named if self.policy.has_rule(rule)]
 
     def usable_runbook(self, call: Call, ident: str) -> str:
         """The runbook that a body names, by UUID if it had to be asked for. Errors: Forbidden, InvalidRequest."""

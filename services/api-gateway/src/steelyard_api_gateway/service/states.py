@@ -24,6 +24,15 @@ _BOOT_MODE = {"target": optional(values.text)}
 _SECURE_BOOT = {"target": optional(values.boolean)}
 
 
+def _parameters(call: Call, body: Any) -> tuple[str, dict[str, Any]]:
+    """The verb and its parameters as they came. Errors: InvalidRequest, NotAcceptable."""
+    given = read_arguments(body, _PROVISION, required="target")
+    # Clients send what they do not mean as null or empty.
+    parameters = {name: value for name, value in given.items() if name != "target" and value not in (None, "", [])}
+    verbs.check_provision(str(given["target"]), parameters, call.minor)
+    return str(given["target"]), parameters
+
+
 class States:
     """Questions and commands on `/v1/nodes/{n}/states`."""
 
@@ -47,17 +56,31 @@ class States:
 
     def provision_arguments(self, call: Call, ident: str, body: Any) -> tuple[str, dict[str, Any]]:
         """The verb and its parameters, checked, secrets sealed: for doing it, and for planning it."""
-        given = read_arguments(body, _PROVISION, required="target")
-        # Clients send what they do not mean as null or empty.
-        parameters = {name: value for name, value in given.items() if name != "target" and value not in (None, "", [])}
-        verbs.check_provision(str(given["target"]), parameters, call.minor)
+        target, parameters = _parameters(call, body)
         self._check_steps(call, ident, parameters)
+        return target, self._sealed(parameters)
+
+    def group_arguments(self, call: Call, body: Any) -> tuple[dict[str, Any], list[str]]:
+        """The same for many nodes: the parameters, and the rules that are to be asked for each node.
+
+        Errors: as above; Forbidden only for a runbook."""
+        _target, parameters = _parameters(call, body)
+        rules = ["baremetal:node:set_provision_state"]
+        for name in sorted(STEPS & parameters.keys()):
+            if name in OWN_STEPS:
+                rules.append(f"baremetal:node:set_provision_state:{name}")
+            rules += self._gate.step_rules(parameters[name])
+        if "runbook" in parameters:
+            parameters["runbook"] = self._gate.usable_runbook(call, parameters["runbook"])
+        return self._sealed(parameters), rules
+
+    def _sealed(self, parameters: dict[str, Any]) -> dict[str, Any]:
         if "disable_ramdisk" in parameters:
             parameters["disable_ramdisk"] = values.boolean("disable_ramdisk", parameters["disable_ramdisk"])
-        sealed = seal(parameters, self._sealer) | {
+        sealed: dict[str, Any] = seal(parameters, self._sealer) | {
             name: seal(parameters[name], self._sealer, under_secret=True) for name in SECRET if name in parameters
         }
-        return str(given["target"]), sealed
+        return sealed
 
     def _check_steps(self, call: Call, ident: str, parameters: dict[str, Any]) -> None:
         """Errors: Forbidden, InvalidRequest (a runbook that is hidden)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .fleet import FLEET
 from .nodes import NODES
 from .records import RECORDS
 from .roles import ALIASES, IMPLIED
@@ -9,7 +10,7 @@ from .rule import PROJECT, SYSTEM, Rule
 
 __all__ = ["ALIASES", "IMPLIED", "PROJECT", "RULES", "STEP", "SYSTEM", "UNUSED", "Rule"]
 
-RULES: dict[str, Rule] = {rule.name: rule for rule in (*ALIASES, *NODES, *RECORDS)}
+RULES: dict[str, Rule] = {rule.name: rule for rule in (*ALIASES, *NODES, *RECORDS, *FLEET)}
 STEP = "baremetal:step:execute:"  # + <interface>.<step>: a step without a rule may be run by whoever may give steps
 # Names of Ironic's that a file may hold without harm, and why they mean nothing here.
 UNUSED: dict[str, str] = {

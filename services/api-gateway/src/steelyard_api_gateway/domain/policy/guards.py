@@ -34,6 +34,12 @@ _KINDS = {
     "/allocations/<ident>": Kind(name="allocation", word="Allocation", sees="baremetal:allocation:get"),
     "/runbooks/<ident>": RUNBOOK,
     "/workflows/<uuid>": Kind(name="workflow", word="Workflow", has_names=False, part="uuid"),
+    "/operations/<uuid>": Kind(
+        name="operation", word="Operation", sees="baremetal:operation:get", has_names=False, part="uuid"
+    ),
+    "/webhooks/<uuid>": Kind(
+        name="webhook", word="Webhook", sees="baremetal:webhook:get", has_names=False, part="uuid"
+    ),
 }
 # A rule that is not met → the rule that will do for one's own.
 OR_OWN = {

@@ -295,6 +295,32 @@ _INSIGHT = {
     f"GET {NODE}/plans/<plan>": Operation(does="Show a plan", answer="Document"),
     f"POST {NODE}/plans/<plan>/apply": Operation(does="Do exactly what was planned", answer="Document"),
 }  # fmt: skip
+_FLEET = {
+    "GET /operations": Operation(
+        does="List group operations", query=("limit", "marker", "status", "verb"), answer="Document", many="operations"
+    ),
+    "POST /operations": Operation(
+        does="Begin a group operation: one verb for many nodes", answer="Document",
+        body=_object(
+            {"verb": TEXT, "parameters": {"type": "object"}, "nodes": {"type": "array", "items": TEXT,
+             "minItems": 1, "maxItems": 10_000}, "selector": {"type": "object"},
+             "parallelism": {"type": "integer", "minimum": 1, "maximum": 1000}}, "verb",
+        ),
+    ),
+    "GET /operations/<uuid>": Operation(does="Show a group operation", answer="Document"),
+    "GET /operations/<uuid>/nodes": Operation(
+        does="List the nodes of a group operation with their outcomes", query=("limit", "marker", "outcome"),
+        answer="Document", many="nodes",
+    ),
+    "POST /operations/<uuid>/retry": Operation(
+        does="Let the nodes begin again that failed in a group operation", answer="Document"
+    ),
+    "POST /operations/<uuid>/abort": Operation(
+        does="Let no more nodes of a group operation begin", answer="Document", needs_body=False,
+        body=_object({"running": {"enum": ["finish", "abort"]}}),
+    ),
+}  # fmt: skip
 OPERATIONS: dict[str, Operation] = {
     **_NODES, **_MANAGEMENT, **_PARTS, **_AROUND, **_WORKERS, **_RECIPES, **_TENANCY, **_VENDOR, **_INSIGHT, **_OTHER,
+    **_FLEET,
 }  # fmt: skip
