@@ -55,7 +55,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("suite") / "data"
     _as_it_was_before(folder)
     done = _run("up", "--listen", "127.0.0.1:0", "--data", str(folder), "--detach", "--rack", "1",
-                "--step-provider", "acme:vendor")  # fmt: skip
+                "--step-provider", "acme:burn-in")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     yield folder
     assert _run("down", "--data", str(folder)).returncode == 0
@@ -150,7 +150,7 @@ def test_what_is_there_is_kept_when_the_configuration_is_written_again(tmp_path:
     assert main(command) == 0
     before = {name: (tmp_path / name).read_bytes() for name in ("ca.pem", "ca.key", "power.password")}
 
-    assert main([*command, "--step-provider", "acme:vendor,raid"]) == 0
+    assert main([*command, "--step-provider", "acme:burn-in,stress"]) == 0
 
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
     users = [user["user"] for user in json.loads((tmp_path / "nats.conf").read_text())["authorization"]["users"]]
@@ -176,7 +176,7 @@ def test_tls_is_left_out_only_when_that_is_said(tmp_path: Path) -> None:
         urls(STEELYARD_NATS_TLS="perhaps")
 
 
-@pytest.mark.parametrize("word", ["acme", "acme:", ":vendor"])
+@pytest.mark.parametrize("word", ["acme", "acme:", ":burn-in"])
 def test_a_step_provider_without_name_or_interface_is_refused(word: str) -> None:
     with pytest.raises(InvalidRequest, match="NAME:INTERFACE"):
         step_providers([word])

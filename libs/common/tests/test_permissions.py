@@ -71,7 +71,12 @@ def test_every_interface_with_steps_has_one_provider() -> None:
 
 @pytest.mark.parametrize(
     ("name", "interfaces", "reason"),
-    [("power", ["vendor"], "of Steelyard's own"), ("a.b", ["vendor"], "letters, digits"), ("x", ["a.b"], "lower case")],
+    [
+        ("power", ["vendor"], "of Steelyard's own"),
+        ("a.b", ["own"], "letters, digits"),
+        ("x", ["a.b"], "lower case"),
+        ("x", ["own", "vendor"], "none of Ironic's"),
+    ],
 )
 def test_a_step_provider_that_cannot_be_is_refused(
     tmp_path: Path, name: str, interfaces: list[str], reason: str
@@ -128,6 +133,10 @@ def _echo(subject: str) -> Endpoint:
         ("integration", f"$JS.API.CONSUMER.CREATE.EVENTS.timeline.{SITE}.*.evt.>"),
         (ACME, f"$JS.API.CONSUMER.CREATE.STEPS.step-power.{SITE}.step.power.*"),
         (ACME, f"{SITE}.inventory.cmd.take-lease"),
+        (ACME, f"{SITE}.inventory.cmd.announce"),
+        (ACME, f"{SITE}.inventory.cmd.announce-steps.emca"),
+        ("power", f"{SITE}.inventory.cmd.announce-steps.{ACME}"),
+        ("api-gateway", f"{SITE}.inventory.cmd.announce-steps.{ACME}"),
         (ACME, f"{SITE}.inventory.qry.node-for-provider"),
         (ACME, f"{SITE}.acme.evt.lied.n1"),
     ],
@@ -153,7 +162,7 @@ def test_what_a_user_may_not_say_is_refused(guarded: GuardedNats, user: str, sub
         ("integration", f"{SITE}.inventory.cmd.*"),
         ("integration", "*.*.evt.>"),
         (ACME, f"{SITE}.*.evt.>"),
-        (ACME, f"{SITE}.step.vendor.*"),
+        (ACME, f"{SITE}.step.burn-in.*"),
     ],
 )
 def test_what_a_user_may_not_hear_is_refused(guarded: GuardedNats, user: str, subject: str) -> None:

@@ -108,13 +108,16 @@ def test_an_integration_reads_events_live_and_from_the_beginning(inventory: Nats
 
 
 def test_a_step_provider_of_ones_own_takes_its_steps_and_answers(inventory: NatsBus, guarded: GuardedNats) -> None:
-    inventory.serve("inventory", [_echo(subjects.command(SITE, "inventory", "announce"))])
-    inventory.publish([Message(subject=subjects.step(SITE, "vendor", "n1"), body=b"{}", msg_id="v1")])
+    who = Endpoint(subject=subjects.command(SITE, "inventory", "announce-steps.*"),
+                   handler=lambda request: {"heard": request.subject.rsplit(".", 1)[1]})  # fmt: skip
+    inventory.serve("inventory", [who])
+    inventory.publish([Message(subject=subjects.step(SITE, "burn-in", "n1"), body=b"{}", msg_id="v1")])
 
     async def provide(client: Client) -> None:
-        await client.request(subjects.command(SITE, "inventory", "announce"), b"{}", timeout=5)
+        heard = await client.request(subjects.command(SITE, "inventory", f"announce-steps.{ACME}"), b"{}", timeout=5)
+        assert heard.data == b'{"heard":"acme"}'
         js = client.jetstream(timeout=5)
-        steps = await js.pull_subscribe(subjects.step(SITE, "vendor", "*"), durable=subjects.step_durable("vendor"),
+        steps = await js.pull_subscribe(subjects.step(SITE, "burn-in", "*"), durable=subjects.step_durable("burn-in"),
                                         stream=subjects.STEPS_STREAM)  # fmt: skip
         [step] = await steps.fetch(1, timeout=5)
         await js.publish(subjects.result(SITE, "w1"), b"{}")

@@ -59,7 +59,7 @@ class MemoryBus:
     ) -> bytes:  # fmt: skip
         self._check()
         data, sent = encode_request(body, timeout_s, headers)
-        endpoint = self._endpoints.get(subject)
+        endpoint = next((row for each in self._endpoints.values() if (row := each.at(subject))), None)
         if endpoint is None:
             raise Unavailable(f"the {subject.split('.')[1]} service is away")
         reply, reply_headers = answer(endpoint, data, sent, time.monotonic())

@@ -42,7 +42,7 @@ class Serving:
         config = ServiceConfig(name=f"steelyard-{self._service}", version=VERSION, queue_group=self._service)
         self._micro = await add_service(client, config)
         for endpoint in self._endpoints:
-            name = endpoint.subject.split(".", 1)[1].replace(".", "-")
+            name = endpoint.subject.split(".", 1)[1].replace(".", "-").replace("*", "any")
             await self._micro.add_endpoint(
                 name=name, subject=endpoint.subject, handler=self._handler(endpoint), queue_group=self._service
             )
@@ -67,13 +67,14 @@ class Serving:
         return take
 
     def _hand_over(self, endpoint: Endpoint, message: Msg) -> None:
-        if message.subject != endpoint.subject:
+        row = endpoint.at(message.subject)
+        if row is None:
             # A stream's message sent on to us by somebody's consumer: who wrote it was not allowed to ask us.
             log.error("request did not come by its own subject", subject=message.subject, endpoint=endpoint.subject)
             return
-        task = partial(self._answer, endpoint, message.data, message.headers or {}, message.reply, time.monotonic())
+        task = partial(self._answer, row, message.data, message.headers or {}, message.reply, time.monotonic())
         if not self._pool.submit(task):
-            self._send(message.reply, *error_reply(endpoint.subject, Unavailable("the service is overloaded")))
+            self._send(message.reply, *error_reply(row.subject, Unavailable("the service is overloaded")))
 
     def _answer(self, endpoint: Endpoint, data: bytes, headers: dict[str, str], reply_to: str, received: float) -> None:
         self._send(reply_to, *answer(endpoint, data, headers, received))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -61,11 +61,21 @@ Reply = bytes | dict[str, Any] | None
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One row of a service's table of contents. ``schema`` loads the body before the handler sees it."""
+    """One row of a service's table of contents. ``schema`` loads the body before the handler sees it.
+
+    ``subject`` may end in ``.*``: the handler then finds in its request what stood there.
+    """
 
     subject: str
     handler: Callable[[Request], Reply]
     schema: type[Schema] | None = None
+
+    def at(self, subject: str) -> Endpoint | None:
+        """This endpoint as it answers one subject; None when that is not one of its own."""
+        if subject == self.subject:
+            return self
+        before, _, last = subject.rpartition(".")
+        return replace(self, subject=subject) if last and self.subject == f"{before}.*" else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from . import subjects
-from .catalogue import is_interface
-from .subjects import EVENTS_STREAM, RESULTS_STREAM, STEP_INTERFACES, STEPS_STREAM, STREAM_SUBJECTS
+from .catalogue import is_external, is_interface
+from .subjects import ANNOUNCE_STEPS, EVENTS_STREAM, RESULTS_STREAM, STEPS_STREAM, STREAM_SUBJECTS
 
 GATEWAY, INVENTORY = "api-gateway", "inventory"
 # Providers of steps, and the interfaces whose steps they run.
@@ -85,15 +85,18 @@ ROWS: Mapping[str, Row] = {
 }
 
 
-def step_provider(*interfaces: str) -> Row:
-    """A provider of somebody's own: runs steps of these interfaces, answers, and announces what it can."""
-    return Row(runs_steps_of=interfaces, asks={INVENTORY: (ANNOUNCE,)})
+def step_provider(name: str, *interfaces: str) -> Row:
+    """A provider of somebody's own: runs steps of these interfaces, answers, and announces what it can.
+
+    It does so by a subject of its own: inventory knows by that who speaks.
+    """
+    return Row(runs_steps_of=interfaces, asks={INVENTORY: (f"cmd.{ANNOUNCE_STEPS}.{name}",)})
 
 
 def rows(step_providers: Mapping[str, Sequence[str]] | None = None) -> dict[str, Row]:
     """All users of a site: those of the table, and step providers by name with their interfaces.
 
-    Errors: ValueError for a name that is taken or makes no subject, and for an interface that has no steps.
+    Errors: ValueError for a name that is taken or makes no subject, and for an interface that is not its own to serve.
     """
     table = dict(ROWS)
     for name, interfaces in (step_providers or {}).items():
@@ -101,12 +104,12 @@ def rows(step_providers: Mapping[str, Sequence[str]] | None = None) -> dict[str,
             raise ValueError(f"a step provider's name has letters, digits and hyphens, not {name!r}")
         if name in table:
             raise ValueError(f"{name} is a user of Steelyard's own")
-        if wrong := [interface for interface in interfaces if not is_interface(interface)]:
+        if wrong := [each for each in interfaces if not is_interface(each) or not is_external(each)]:
             raise ValueError(
-                f"{', '.join(wrong)}: an interface is one of {', '.join(STEP_INTERFACES)}, or a name of your own in "
-                "lower case: letters, digits and hyphens"
+                f"{', '.join(wrong)}: an interface is a name of your own, none of Ironic's, in lower case: letters, "
+                "digits and hyphens"
             )
-        table[name] = step_provider(*interfaces)
+        table[name] = step_provider(name, *interfaces)
     return table
 
 
@@ -130,6 +133,7 @@ def rights(site: str, user: str, table: Mapping[str, Row] = ROWS) -> Rights:
         publish.append(f"{site}.{user}.evt.>")
     if row.rules_workflows:
         publish += [f"{site}.step.*.*", *_streams()]
+        subscribe.append(subjects.command(site, user, f"{ANNOUNCE_STEPS}.*"))
     if row.runs_steps_of:
         publish.append(subjects.result(site, "*"))
     consumers = _consumers(site, row)

@@ -24,6 +24,10 @@ def stream_subjects(site: str, stream: str) -> list[str]:
     return [pattern.replace("*", site, 1) for pattern in STREAM_SUBJECTS[stream]]
 
 
+# A step provider of somebody's own announces itself at ``cmd.announce-steps.<its user>``: only that user may.
+ANNOUNCE_STEPS = "announce-steps"
+
+
 def query(site: str, service: str, verb: str) -> str:
     return f"{site}.{service}.qry.{verb}"
 

@@ -20,12 +20,12 @@ Act = Callable[[Client], Awaitable[Any]]
 
 
 class GuardedNats:
-    """``site`` with all users of the table, and the step provider ``acme`` for the interface ``vendor``."""
+    """``site`` with all users of the table, and the step provider ``acme`` for the interface ``burn-in``."""
 
     site, provider = "here", "acme"
 
     def __init__(self, root: Path) -> None:
-        self.folder = NatsFolder(root / "bus", self.site, step_providers={self.provider: ("vendor",)})
+        self.folder = NatsFolder(root / "bus", self.site, step_providers={self.provider: ("burn-in",)})
         self.server = EmbeddedNats(root / "nats", users=self.folder, durable=False)
         self._buses: list[NatsBus] = []
         self.server.start()

@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 from steelyard_common.bus import Endpoint
+from steelyard_common.contracts.subjects import ANNOUNCE_STEPS
 
 from ..service.conductors import Conductors
 from ..service.workers import Workers
@@ -47,6 +48,10 @@ class ConductorSchema(ApiFacing):
 def endpoints(site: str, workers: Workers, conductors: Conductors) -> Sequence[Endpoint]:
     table = Table(site)
     table.command("announce", AnnounceSchema, lambda r: workers.announce(_columns(r.body)))
+    table.command(
+        f"{ANNOUNCE_STEPS}.*", AnnounceSchema,
+        lambda r: workers.announce(_columns(r.body), user=r.subject.rsplit(".", 1)[1]),
+    )  # fmt: skip
     table.query(
         "drivers", DriversSchema,
         lambda r: conductors.list_drivers(

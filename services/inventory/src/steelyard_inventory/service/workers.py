@@ -13,15 +13,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
+from steelyard_common.contracts.permissions import PROVIDERS
 from steelyard_common.db import Database
-from steelyard_common.errors import InvalidRequest
+from steelyard_common.errors import Conflict, Forbidden, InvalidRequest
 
+from ..domain import announcements
 from ..store import workers as store
 from ..store.node_pages import ConductorShare
 from ..store.workers import Worker
 
 REFRESH_S = 2.0
 ALIVE_S = 60.0
+MOST_FOREIGN = 200  # workers of one step provider
+FORGOTTEN_AFTER = timedelta(days=1)  # those of them that say nothing
 Clock = Callable[[], datetime]
 
 
@@ -96,13 +100,30 @@ class Workers:
             f'conductor group "{group}". Ensure the driver is valid and enabled.'
         )
 
-    def announce(self, values: Mapping[str, Any]) -> None:
-        """Keep a worker's word about itself."""
-        group = str(values["conductor_group"]).lower()
+    def announce(self, values: Mapping[str, Any], user: str | None = None) -> None:
+        """Keep a worker's word about itself. ``user``: the step provider of somebody's own that says it.
+
+        Errors: Forbidden, InvalidRequest, Conflict.
+        """
+        announcements.judge(values, user)
+        word = {**values, "conductor_group": str(values["conductor_group"]).lower()}
         with self._database.begin() as transaction:
-            store.announce(transaction.connection, {**values, "conductor_group": group}, self._clock())
+            if user is not None:
+                self._require_room(transaction.connection, word)
+            if not store.announce(transaction.connection, word, self._clock(), tuple(PROVIDERS)):
+                raise Conflict(f"another service has a worker that is called {word['instance']}")
         with self._lock:
             self._known = None
+
+    def _require_room(self, connection: Connection, word: Mapping[str, Any]) -> None:
+        """Errors: Conflict when another step provider that is alive has the interface; Forbidden."""
+        for worker in self.directory(connection).live():
+            shared = sorted(worker.provides.keys() & word["provides"].keys())
+            if shared and worker.service != word["service"]:
+                raise Conflict(f"{', '.join(shared)}: served by {worker.service}")
+        store.forget(connection, word["service"], self._clock() - FORGOTTEN_AFTER)
+        if store.count_others(connection, word["service"], word["instance"]) >= MOST_FOREIGN:
+            raise Forbidden(f"a step provider has at most {MOST_FOREIGN} workers")
 
 
 def _directory(workers: list[Worker], now: datetime) -> Directory:
