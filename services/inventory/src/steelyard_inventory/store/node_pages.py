@@ -35,12 +35,6 @@ def _listed(name: str) -> ColumnElement[Any]:
     return bindparam(name, type_=ARRAY(_TEXT))
 
 
-
-
-def _listed(name: str) -> ColumnElement[Any]:
-    return bindparam(name, type_=ARRAY(_TEXT))
-
-
 LISTING = Listing(
     table=nodes,
     fields=NODE_FIELDS,

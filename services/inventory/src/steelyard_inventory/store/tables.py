@@ -42,7 +42,6 @@ from .record_tables import portgroups as portgroups
 from .record_tables import volume_connectors as volume_connectors
 from .record_tables import volume_targets as volume_targets
 from .tenancy_tables import quotas as quotas
-from .tenancy_tables import quotas as quotas
 from .timeline_tables import durations as durations
 from .timeline_tables import plans as plans
 from .timeline_tables import timeline as timeline
@@ -108,7 +107,6 @@ nodes = Table(
     _time("inspection_finished_at"),
     Column("traits", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),  # sorted
     Column("tags", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),  # sorted
-    Column("tags", ARRAY(Text), nullable=False, server_default=text("'{}'::text[]")),  # sorted
     Column("health", Text),
     Column("allocation_uuid", UUID(as_uuid=False)),
     Column("fence", BigInteger, nullable=False, server_default=text("0")),  # grows with every lock taken
@@ -125,7 +123,6 @@ Index("nodes_lessee", nodes.c.lessee)
 Index("nodes_parent", nodes.c.parent_node)
 Index("nodes_shard", nodes.c.shard)
 Index("nodes_conductor_group", nodes.c.conductor_group)
-Index("nodes_tags", nodes.c.tags, postgresql_using="gin")
 Index("nodes_tags", nodes.c.tags, postgresql_using="gin")
 # Power sync walks shard by shard in id order.
 Index("nodes_power_shard", func.mod(nodes.c.id, 64), nodes.c.id)
