@@ -49,6 +49,7 @@ from .service.operation_runner import Runner
 from .service.operations import Operations
 from .service.plans import Plans
 from .service.ports import Ports
+from .service.quotas import Quotas
 from .service.ramdisks import Ramdisks
 from .service.recipes import Recipes
 from .service.starting import Clock, Rules, ServiceMap, Starter
@@ -86,6 +87,7 @@ def rules(settings: Settings) -> Rules:
         cleans=settings.automated_clean,
         automatic_lessee=settings.automatic_lessee,
         most={kind: limit for kind, limit in most.items() if limit},
+        quota=settings.default_quota,
     )
 
 
@@ -112,7 +114,12 @@ class Inventory:
             database, settings.site, clock, self.views, self.runner.wake, self.lifecycle.wake
         )
         self.records = NodeRecords(
-            database, settings.site, clock, self.workers, resource_class=settings.default_resource_class or None
+            database,
+            settings.site,
+            clock,
+            self.workers,
+            resource_class=settings.default_resource_class or None,
+            traits=settings.default_traits,
         )
         self.ports = Ports(database, settings.site, clock)
         self.access = Access(database)
@@ -123,6 +130,7 @@ class Inventory:
         self.parts = NodeParts(database)
         self.vifs = Vifs(database, settings.site, clock)
         self.tags = Tags(database, settings.site, clock)
+        self.quotas = Quotas(database, settings.default_quota)
         self.insight = Insight(database, self.workers, clock)
         self.plans = Plans(database, self.lifecycle, starter, clock)
         self.timeline = Timeline(database, clock, days=settings.timeline_days)
@@ -131,8 +139,10 @@ class Inventory:
         self.templates = Recipes(database, settings.site, clock, DEPLOY_TEMPLATE)
         self.runbooks = Recipes(database, settings.site, clock, RUNBOOK)
         self.rules = Recipes(database, settings.site, clock, INSPECTION_RULE)
-        self.matcher = Matcher(database, settings.site, clock)
-        self.allocations = Allocations(database, settings.site, clock, self.matcher.wake)
+        self.matcher = Matcher(database, settings.site, clock, settings.zone_key)
+        self.allocations = Allocations(
+            database, settings.site, clock, self.matcher.wake, quota=settings.default_quota
+        )
 
     def endpoints(self) -> list[Endpoint]:
         """The service's table of contents."""
@@ -147,7 +157,7 @@ class Inventory:
             node_part_handlers.endpoints(self.site, self.parts, self.vifs),
             timeline_handlers.endpoints(self.site, self.timeline),
             operation_handlers.endpoints(self.site, self.operations),
-            tenancy_handlers.endpoints(self.site, self.tags),
+            tenancy_handlers.endpoints(self.site, self.tags, self.quotas),
             insight_handlers.endpoints(self.site, self.insight, self.plans),
             ramdisk_handlers.endpoints(self.site, self.ramdisks),
             recipe_handlers.endpoints(self.site, self.templates, self.runbooks, self.rules),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from steelyard_common.settings import DatabaseSettings, boolean, env, positive, seconds
 
+from .domain.traits import is_trait
+
 SCHEMA = "inventory"
 
 
@@ -32,6 +34,30 @@ def step_priorities(value: str) -> dict[str, int]:
     return {name: int(number) for name, _, number in pairs}
 
 
+def class_limits(value: str) -> dict[str, int]:
+    """Limits of resource classes, with commas: class=n; * is every other class."""
+    pairs = [each.partition("=") for each in filter(None, (piece.strip() for piece in value.split(",")))]
+    if any(not name.strip() or not number.strip().isdecimal() for name, _, number in pairs):
+        raise ValueError("limits are expected as class=number, with commas")
+    return {name.strip(): int(number) for name, _, number in pairs}
+
+
+def trait_names(value: str) -> tuple[str, ...]:
+    """Traits, with commas."""
+    names = tuple(sorted(set(filter(None, (each.strip() for each in value.split(","))))))
+    if wrong := [name for name in names if not is_trait(name)]:
+        raise ValueError(f"{wrong[0]} is neither a standard trait nor CUSTOM_…")
+    return names
+
+
+def property_path(value: str) -> tuple[str, ...]:
+    """A key of properties, with dots between levels; `properties.` in front may be left out."""
+    path = tuple(value.removeprefix("properties.").split("."))
+    if not all(path):
+        raise ValueError("a key of properties is expected, as zone or location.zone")
+    return path
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings(DatabaseSettings):
     """Checked as a whole at the start."""
@@ -43,6 +69,25 @@ class Settings(DatabaseSettings):
     default_resource_class: str = field(
         default="", metadata=env("STEELYARD_DEFAULT_RESOURCE_CLASS", "of a new node that names none; empty = none")
     )
+    default_traits: tuple[str, ...] = field(
+        default=(),
+        metadata=env("STEELYARD_DEFAULT_TRAITS", "traits of every new node, with commas", parse=trait_names),
+    )
+    default_quota: dict[str, int] = field(
+        default_factory=dict,
+        metadata=env(
+            "STEELYARD_DEFAULT_QUOTA",
+            "nodes that a project may have, by resource class (class=n,…; * = every other), where it has no quota",
+            parse=class_limits,
+        ),
+    )
+    zone_key: tuple[str, ...] = field(
+        default=("zone",),
+        metadata=env(
+            "STEELYARD_ZONE_KEY", "which property of a node is its availability zone (as properties.location.zone)",
+            parse=property_path,
+        ),
+    )  # fmt: skip
     automated_clean: bool = field(
         default=True,
         metadata=env("STEELYARD_AUTOMATED_CLEAN", "clean nodes when they are provided", parse=boolean),

@@ -70,6 +70,15 @@ ALLOCATION_FIELDS = _table(
     _read("state", "string"),
     _read("last_error", "string"),
 )
+# Where the node must stand. Shown only to who asks for them by name: Ironic does not know them.
+ALLOCATION_ASKED_FIELDS = {
+    each.name: each
+    for each in (
+        _once("affinity", "object"),
+        _once("anti_affinity", "object"),
+        Field("availability_zone", "string", 1, create=True, max_length=255, sortable=False),
+    )
+}
 # Only in the body that makes an allocation: the node that it is to be recorded for (backfill).
 ALLOCATION_NODE = Field("node", "string", 58, create=True, max_length=255, sortable=False)
 DEPLOY_TEMPLATE_DEFAULT_FIELDS = ("uuid", "name")

@@ -110,6 +110,8 @@ def failure(allocation: Record, *, suitable: int, with_class: bool) -> str:
     told = f"Failed to process allocation {allocation['uuid']}:"
     if suitable:
         return f"{told} could not reserve any of {suitable} suitable nodes."
+    if with_class and any(allocation[name] for name in ("affinity", "anti_affinity", "availability_zone")):
+        return f"{told} no available nodes are where {', '.join(_asked_places(allocation))} asks for."
     if with_class and allocation["traits"]:
         return f"{told} no suitable nodes have the requested traits {', '.join(allocation['traits'])}."
     if allocation["candidate_nodes"]:
@@ -118,6 +120,10 @@ def failure(allocation: Record, *, suitable: int, with_class: bool) -> str:
             f"{allocation['resource_class']}."
         )
     return f"{told} no available nodes match the resource class {allocation['resource_class']}."
+
+
+def _asked_places(allocation: Record) -> list[str]:
+    return [name for name in ("affinity", "anti_affinity", "availability_zone") if allocation[name]]
 
 
 def _texts(name: str, value: Any) -> list[str]:

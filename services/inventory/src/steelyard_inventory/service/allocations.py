@@ -16,7 +16,7 @@ from steelyard_common.db import Database, Transaction
 from steelyard_common.errors import InvalidRequest, NotFound, Unavailable
 
 from ..domain import allocation_rules as rules
-from ..domain import patches
+from ..domain import patches, placement
 from ..domain.projection import Change
 from ..store import allocations, nodes, pages, render, tables, versions
 from .allocation_facts import node_fact, tell
@@ -24,6 +24,7 @@ from .context import Api, Asked, Sight
 from .lifecycle import Caller
 from .nodes import require_free, seen_node
 from .outgoing import emit_events
+from .quotas import require_room
 from .workers import Clock
 
 Record = Mapping[str, Any]
@@ -31,10 +32,18 @@ LOOKS = 5  # at an allocation that gets its node between two looks
 
 
 class Allocations:
-    """``wake``: called after an allocation was made that waits for a node."""
+    """``wake``: called after an allocation was made that waits for a node; ``quota``: of projects without their own."""
 
-    def __init__(self, database: Database, site: str, clock: Clock, wake: Callable[[datetime], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        site: str,
+        clock: Clock,
+        wake: Callable[[datetime], None],
+        quota: Mapping[str, int] | None = None,
+    ) -> None:
         self._database = database
+        self._quota = quota or {}
         self._site = site
         self._clock = clock
         self._wake = wake
@@ -66,12 +75,16 @@ class Allocations:
         Errors: InvalidRequest, Conflict, Busy."""
         node_ident = given.get("node")
         record = rules.completed(given, minor=api.minor, backfills=node_ident is not None)
+        record |= placement.completed(given, backfills=node_ident is not None)
         now = self._clock()
         with self._database.begin() as transaction:
             connection = transaction.connection
             record["candidate_nodes"] = _candidates(connection, record["candidate_nodes"], api.sight)
+            for name in placement.RULES:
+                record[name] = _resolved(connection, name, record[name], record["owner"], api.sight)
             record["cause"] = dict(caller.cause)
             if node_ident is None:
+                self._charge(connection, record)
                 record |= {"uuid": record["uuid"] or str(uuid4()), "state": rules.ALLOCATING, "due_at": now}
                 allocations.insert(connection, record)
                 tell(transaction, self._site, "created", record, record["cause"], now)
@@ -141,10 +154,17 @@ class Allocations:
         record["resource_class"] = record["resource_class"] or node["resource_class"]
         require_free(connection, node, now)
         rules.check_may_backfill(record, node)
+        if record["owner"] != node["lessee"] or record["owner"] == node["owner"]:  # else it counts already
+            self._charge(connection, record)
         record |= {"state": rules.ACTIVE, "node_uuid": node["uuid"]}
         allocations.insert(connection, record)
         tell(transaction, self._site, "created", record, record["cause"], now)
         self._change_node(transaction, node, rules.taken(record, node), record["cause"], now)
+
+    def _charge(self, connection: Connection, record: Record) -> None:
+        """Errors: Forbidden, over the quota of its owner."""
+        if record["owner"] is not None:
+            require_room(connection, self._quota, record["owner"], record["resource_class"])
 
     def _change_node(
         self, transaction: Transaction, node: Record, delta: Record, cause: Mapping[str, Any], now: datetime
@@ -170,6 +190,28 @@ def _of_node(node: Record) -> str:
 def _candidates(connection: Connection, idents: Sequence[str], sight: Sight) -> list[str]:
     """UUIDs, each once. Errors: InvalidRequest."""
     return list(dict.fromkeys(str(_named(connection, ident, sight)["uuid"]) for ident in idents))
+
+
+def _resolved(
+    connection: Connection, name: str, rule: dict[str, Any] | None, owner: str | None, sight: Sight
+) -> dict[str, Any] | None:
+    """Those that it names, by UUID: allocations of its owner, or nodes. Errors: InvalidRequest."""
+    if rule is None or "with" not in rule:
+        return rule
+    return rule | {"with": [_other(connection, name, ident, owner, sight) for ident in rule["with"]]}
+
+
+def _other(connection: Connection, name: str, ident: str, owner: str | None, sight: Sight) -> str:
+    try:
+        found = allocations.get(connection, ident)
+        if sight.visible is None or found["owner"] == owner:
+            return str(found["uuid"])
+    except NotFound:
+        pass
+    try:
+        return str(seen_node(connection, ident, sight)["uuid"])
+    except NotFound as error:
+        raise InvalidRequest(f"{name}: there is no allocation and no node {ident[:255]}.") from error
 
 
 def _named(connection: Connection, ident: Any, sight: Sight, *, taken: bool = False) -> dict[str, Any]:

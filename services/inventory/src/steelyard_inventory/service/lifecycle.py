@@ -22,7 +22,7 @@ from ..domain.projection import Change
 from ..domain.runs import Run
 from ..domain.transitions import Event, verb
 from ..domain.verbs import Intent, Parked
-from ..store import locks, tables, versions
+from ..store import locks, quotas, tables, versions
 from ..store import workflows as store
 from ..store.provider_view import NodeRow, after
 from .combining import Combiner
@@ -51,6 +51,7 @@ class Command:
     decide: Callable[[Connection, NodeRow], Intent]
     event: Event | None = None
     if_match: tuple[str, ...] | None = None
+    project: str | None = None
 
 
 class Lifecycle:
@@ -159,6 +160,7 @@ class Lifecycle:
         nodes = locks.lock_nodes(transaction.connection, {command.ident for command in commands})
         batch = _Batch(transaction, self._starter, now, nodes)
         batch.repeats = store.repeats(transaction.connection, batch.keys(commands))
+        quotas.lock(transaction.connection, batch.charged(commands))
         errors = [batch.take(command) for command in commands]
         batch.flush()
         return errors, batch.due_at
@@ -184,7 +186,10 @@ def _command(
     event: Event | None = None,
 ) -> Command:
     key = workflows.idempotency_key(name, target, caller.request_id)
-    return Command(ident=ident, key=key, cause=caller.cause, decide=decide, event=event, if_match=caller.if_match)
+    return Command(
+        ident=ident, key=key, cause=caller.cause, decide=decide, event=event, if_match=caller.if_match,
+        project=caller.project,
+    )  # fmt: skip
 
 
 class _Batch:
@@ -199,10 +204,22 @@ class _Batch:
         self.repeats: set[tuple[str, str]] = set()
         self.due_at: datetime | None = None
         self._started: dict[str, store.Written] = {}
+        self._counts = False  # something is judged by how much there is already
 
     def keys(self, commands: Sequence[Command]) -> set[tuple[str, str]]:
         pairs = ((self._by_ident.get(command.ident), command.key) for command in commands)
         return {(uuid, key) for uuid, key in pairs if uuid is not None and key is not None}
+
+    def charged(self, commands: Sequence[Command]) -> set[str]:
+        """The projects whose quotas deployments among these may use up."""
+        found = ((command, self._by_ident.get(command.ident)) for command in commands if command.event is Event.DEPLOY)
+        rows = [(command, self._nodes[uuid]) for command, uuid in found if uuid is not None]
+        named = {
+            row.view.lessee or row.facts.instance_info.get("project_id") or command.project for command, row in rows
+        }
+        projects = {str(project) for project in named if project}
+        self._counts = bool(projects)
+        return projects
 
     def flush(self) -> None:
         """Write what was started."""
@@ -226,7 +243,7 @@ class _Batch:
         node = self._nodes[uuid]
         if node.view.lock is not None and node.view.is_locked(self._now):
             raise busy(node.view.lock)
-        if uuid in self._started or self._starter.rules.most:
+        if uuid in self._started or self._starter.rules.most or self._counts:
             self.flush()  # one statement changes a row once; and who counts must see what is written
         versions.require(self._transaction.connection, tables.nodes, uuid, command.if_match)
         intent = command.decide(self._transaction.connection, node)

@@ -8,7 +8,7 @@ written together or not at all.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -20,7 +20,7 @@ from steelyard_common.telemetry import get_logger
 
 from ..domain import allocation_rules as rules
 from ..domain.projection import Change
-from ..store import allocations
+from ..store import allocations, placement
 from .allocation_facts import node_fact, tell
 from .outgoing import emit_events
 from .workers import Clock
@@ -32,10 +32,11 @@ SETTLED = Counter("steelyard_allocations_settled", "Allocations that got a node,
 
 
 class Matcher:
-    """``wake`` may be called by any thread; ``match_one`` by many at once, here and in other processes."""
+    """``zone_key``: the property that is a node's zone. ``wake`` may be called by any thread; ``match_one`` by many at once, here and in other processes."""
 
-    def __init__(self, database: Database, site: str, clock: Clock) -> None:
+    def __init__(self, database: Database, site: str, clock: Clock, zone_key: Sequence[str] = ("zone",)) -> None:
         self._database = database
+        self._zone_key = zone_key
         self._site = site
         self._clock = clock
         self._condition = threading.Condition()
@@ -50,12 +51,21 @@ class Matcher:
             allocation = allocations.take_due(transaction.connection, now)
             if allocation is None:
                 return False
-            found = allocations.reserve_node(transaction.connection, allocation, str(uuid4()), now)
-            if found is None:
-                self._miss(transaction, allocation, now)
-            else:
-                self._hit(transaction, allocation, *found, now)
+            self._look(transaction, allocation, now)
         return True
+
+    def _look(self, transaction: Transaction, allocation: Mapping[str, Any], now: datetime) -> None:
+        connection = transaction.connection
+        placement.lock_groups(connection, allocation)
+        if placement.waits_for_others(connection, allocation) and allocation["tries"] + 1 < rules.TRIES:
+            self._later(transaction, allocation, now)
+            return
+        where = allocations.conditions(placement.place(connection, allocation), self._zone_key)
+        found = allocations.reserve_node(connection, allocation, where, str(uuid4()), now)
+        if found is None:
+            self._miss(transaction, allocation, where, now)
+        else:
+            self._hit(transaction, allocation, *found, now)
 
     def tick(self) -> float:
         """All that are due. → seconds until there may be something again"""
@@ -91,13 +101,17 @@ class Matcher:
         change = Change(events=(node_fact(node, name, allocation["uuid"]),))
         emit_events(transaction, self._site, node, change, allocation["cause"], now)
 
-    def _miss(self, transaction: Transaction, allocation: Mapping[str, Any], now: datetime) -> None:
+    def _later(self, transaction: Transaction, allocation: Mapping[str, Any], now: datetime) -> None:
+        later = {"tries": allocation["tries"] + 1, "due_at": now + timedelta(seconds=rules.RETRY_AFTER_S)}
+        allocations.update(transaction.connection, allocation, later, now)
+
+    def _miss(
+        self, transaction: Transaction, allocation: Mapping[str, Any], where: Mapping[str, Any], now: datetime
+    ) -> None:
         """Nodes that suit and are locked are waited for, a few times."""
-        suitable, with_class = allocations.count_suitable(transaction.connection, allocation)
-        tries = allocation["tries"] + 1
-        if suitable and tries < rules.TRIES:
-            later = {"tries": tries, "due_at": now + timedelta(seconds=rules.RETRY_AFTER_S)}
-            allocations.update(transaction.connection, allocation, later, now)
+        suitable, with_class = allocations.count_suitable(transaction.connection, allocation, where)
+        if suitable and allocation["tries"] + 1 < rules.TRIES:
+            self._later(transaction, allocation, now)
             return
         error = rules.failure(allocation, suitable=suitable, with_class=with_class > 0)
         self._settle(transaction, allocation, {"state": rules.ERROR, "last_error": error, "due_at": None}, now)

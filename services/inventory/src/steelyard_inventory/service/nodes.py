@@ -32,16 +32,24 @@ ATTACHED = {"portgroup": PORTGROUPS, "volume-connector": CONNECTORS, "volume-tar
 
 
 class NodeRecords:
-    """``resource_class``: what a new node gets when it names none."""
+    """``resource_class``: what a new node gets when it names none; ``traits``: what every new node gets."""
 
     def __init__(
-        self, database: Database, site: str, clock: Clock, workers: Workers, *, resource_class: str | None = None
+        self,
+        database: Database,
+        site: str,
+        clock: Clock,
+        workers: Workers,
+        *,
+        resource_class: str | None = None,
+        traits: Sequence[str] = (),
     ) -> None:
         self._database = database
         self._site = site
         self._clock = clock
         self._workers = workers
         self._resource_class = resource_class
+        self._traits = list(traits)
 
     def create(self, given: Mapping[str, Any], api: Api, caller: Caller) -> bytes:
         """→ the whole document. Errors: InvalidRequest, Conflict."""
@@ -51,7 +59,7 @@ class NodeRecords:
         record = with_interfaces(record)
         record["uuid"] = record["uuid"] or str(uuid4())
         record["resource_class"] = record["resource_class"] or self._resource_class
-        row = _split(record) | {"provision_state": state}
+        row = _split(record) | {"provision_state": state} | ({"traits": self._traits} if self._traits else {})
         now = self._clock()
         with self._database.begin() as transaction:
             connection = transaction.connection

@@ -15,12 +15,13 @@ from steelyard_common.errors import InvalidRequest, NotFound, Unavailable
 
 from ..domain import provisioning, recipe_rules
 from ..domain.recipe_rules import DEPLOY_TEMPLATE, RUNBOOK
-from ..domain.transitions import Event
+from ..domain.transitions import Event, State
 from ..domain.verbs import Intent
 from ..domain.workflows import Kind
 from ..store import nodes, recipes
 from ..store import workflows as store
 from ..store.provider_view import NodeRow
+from .quotas import require_room_for_node
 from .starting import Starter
 
 # What a verb does to hardware needs a power interface that is set up.
@@ -67,6 +68,9 @@ class Provisioning:
         if request.event in NEEDS_POWER and intent.plan.steps:
             driver_info.validate(node.provider["interfaces"].get("power", ""), node.provider["driver_info"])
         self._check_room(connection, intent)
+        lessee = intent.patch.get("lessee") or node.view.lessee
+        if request.event is Event.DEPLOY and lessee and node.view.provision_state is State.AVAILABLE:
+            require_room_for_node(connection, self._starter.rules.quota, lessee, node.view.uuid)
         return intent
 
     def _resolved(self, connection: Connection, node: NodeRow, asked: provisioning.Asked) -> provisioning.Asked:

@@ -45,6 +45,7 @@ class Rules:
     cleans: bool = True
     automatic_lessee: bool = True
     most: Mapping[Kind, int] = field(default_factory=dict)
+    quota: Mapping[str, int] = field(default_factory=dict)  # class → nodes of a project that has no quota of its own
 
 
 class ServiceMap:

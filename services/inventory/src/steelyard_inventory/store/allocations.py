@@ -7,14 +7,15 @@ never waits for one: it skips what others hold.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Text, bindparam, select, text
-from steelyard_common.contracts.recipes import ALLOCATION_FIELDS
+from steelyard_common.contracts.recipes import ALLOCATION_ASKED_FIELDS, ALLOCATION_FIELDS
 from steelyard_common.errors import NotFound
 
+from ..domain.placement import Place
 from ..domain.values import as_uuid
 from . import changes
 from .pages import Listing, by_columns
@@ -62,7 +63,7 @@ _MAY_TAKE = (
 # SKIP LOCKED: what somebody holds is passed by. The row is judged once more after it is locked, by PostgreSQL itself,
 # so that of two who want one node the second sees it taken. Only constants of this module become SQL text.
 _TAKE = (
-    "WITH free AS (SELECT n.id FROM nodes n WHERE {suits}{may_take}AND n.reservation IS NULL {which}"
+    "WITH free AS (SELECT n.id FROM nodes n WHERE {suits}{may_take}{placed}AND n.reservation IS NULL {which}"
     "LIMIT 1 FOR NO KEY UPDATE OF n SKIP LOCKED) "
     "UPDATE nodes SET instance_uuid = :uuid, allocation_uuid = :uuid, "
     "instance_info = jsonb_set(instance_info, '{{traits}}', CAST(:wanted AS jsonb)), "
@@ -71,22 +72,37 @@ _TAKE = (
 )
 
 
-def _take_statement(which: str) -> Any:
-    return text(_TAKE.format(suits=_SUITS, may_take=_MAY_TAKE, which=which))
+_NAMED = "AND n.name = :name "
+_FROM = "AND n.uuid >= CAST(:start AS uuid) ORDER BY n.uuid "
+_BEFORE = "AND n.uuid < CAST(:start AS uuid) ORDER BY n.uuid "
+# Where the node must stand; a value that is not there compares as neither equal nor different.
+_PLACED = {
+    "zone": "AND n.properties #>> CAST(:zone_path AS text[]) = :zone ",
+    "near": "AND n.properties #>> CAST(:near_path AS text[]) = ANY(CAST(:near AS text[])) ",
+    "apart": "AND n.properties #>> CAST(:apart_path AS text[]) <> ALL(CAST(:apart AS text[])) "
+    "AND n.properties #>> CAST(:apart_path AS text[]) IS NOT NULL ",
+}
 
 
-_TAKE_NAMED = _take_statement("AND n.name = :name ")
-_TAKE_FROM = _take_statement("AND n.uuid >= CAST(:start AS uuid) ORDER BY n.uuid ")
-_TAKE_BEFORE = _take_statement("AND n.uuid < CAST(:start AS uuid) ORDER BY n.uuid ")
-_COUNT = text(
-    f"SELECT count(*) FILTER (WHERE true {_MAY_TAKE}), count(*) FROM nodes n WHERE {_SUITS}"  # noqa: S608
-)
+@functools.lru_cache(maxsize=32)
+def _take_statement(which: str, placed: tuple[str, ...]) -> Any:
+    where = "".join(_PLACED[name] for name in placed)
+    return text(_TAKE.format(suits=_SUITS, may_take=_MAY_TAKE, placed=where, which=which))
+
+
+@functools.lru_cache(maxsize=8)
+def _count_statement(placed: tuple[str, ...]) -> Any:
+    where = "".join(_PLACED[name] for name in placed)
+    return text(
+        f"SELECT count(*) FILTER (WHERE true {_MAY_TAKE}{where}), count(*) FROM nodes n WHERE {_SUITS}"  # noqa: S608
+    )
 
 
 @functools.lru_cache(maxsize=512)
 def plan(minor: int, fields: tuple[str, ...] | None) -> Plan:
     """How an allocation is shown at a microversion; ``fields`` None is the whole document."""
-    return make_plan("allocations", allocations, ALLOCATION_FIELDS, fields, minor=minor)
+    known = ALLOCATION_FIELDS if fields is None else ALLOCATION_FIELDS | ALLOCATION_ASKED_FIELDS
+    return make_plan("allocations", allocations, known, fields, minor=minor)
 
 
 def get(connection: Connection, ident: str) -> Record:
@@ -125,29 +141,50 @@ def delete(connection: Connection, row: Mapping[str, Any]) -> None:
 
 
 def reserve_node(
-    connection: Connection, allocation: Mapping[str, Any], start: str, now: datetime
+    connection: Connection, allocation: Mapping[str, Any], where: Mapping[str, Any], start: str, now: datetime
 ) -> tuple[str, str | None] | None:
     """Give a free node that suits to the allocation: the one of its name, else the next from ``start`` (a random UUID)
-    on, else from the beginning. → (UUID, name), or None when none is free and unlocked"""
+    on, else from the beginning. ``where``: see ``conditions``. → (UUID, name), or None when none is free and unlocked
+    """
+    placed = _conditions_in(where)
     values = _wanted(allocation) | {
+        **where,
         "uuid": allocation["uuid"],
         "wanted": json_text(allocation["traits"]),
         "name": allocation["name"],
         "start": start,
         "now": now,
     }
-    statements = [_TAKE_FROM, _TAKE_BEFORE] if allocation["name"] is None else [_TAKE_NAMED, _TAKE_FROM, _TAKE_BEFORE]
-    for statement in statements:
-        row = connection.execute(statement, values).one_or_none()
+    for which in (_FROM, _BEFORE) if allocation["name"] is None else (_NAMED, _FROM, _BEFORE):
+        row = connection.execute(_take_statement(which, placed), values).one_or_none()
         if row is not None:
             return row[0], row[1]
     return None
 
 
-def count_suitable(connection: Connection, allocation: Mapping[str, Any]) -> tuple[int, int]:
+def count_suitable(
+    connection: Connection, allocation: Mapping[str, Any], where: Mapping[str, Any]
+) -> tuple[int, int]:  # fmt: skip
     """(free nodes that suit, locked or not; free nodes of the class and the candidates)."""
-    suitable, with_class = connection.execute(_COUNT, _wanted(allocation)).one()
+    values = _wanted(allocation) | where
+    suitable, with_class = connection.execute(_count_statement(_conditions_in(where)), values).one()
     return suitable, with_class
+
+
+def conditions(place: Place, zone_key: Sequence[str]) -> dict[str, Any]:
+    """Where the node must stand, as the statements take it; nothing for anywhere."""
+    where: dict[str, Any] = {}
+    if place.zone is not None:
+        where |= {"zone": place.zone, "zone_path": list(zone_key)}
+    if place.near is not None:
+        where |= {"near": list(place.near), "near_path": list(place.path)}
+    if place.apart is not None:
+        where |= {"apart": list(place.apart), "apart_path": list(place.apart_path)}
+    return where
+
+
+def _conditions_in(where: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name in _PLACED if name in where)
 
 
 def _wanted(allocation: Mapping[str, Any]) -> dict[str, Any]:
