@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -221,6 +223,31 @@ def test_waiting_for_a_connection_has_an_end(database_url: str, monkeypatch: pyt
     with small.read(), pytest.raises(Unavailable, match="all database connections are in use"), small.read():
         pass
     small.close()
+
+
+def test_a_connection_to_a_host_that_vanished_is_given_up(database: Database) -> None:
+    """What the kernel is told to do: nobody here may take a host away."""
+    with database.read() as connection, socket.socket(fileno=os.dup(_fileno(connection))) as wire:
+        asked = [
+            wire.getsockopt(*option)
+            for option in (
+                (socket.SOL_SOCKET, socket.SO_KEEPALIVE), (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+                (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL), (socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
+                (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+            )
+        ]  # fmt: skip
+        limits = connection.exec_driver_sql(
+            "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')"
+        ).one()
+
+    assert asked == [1, 5, 2, 3, 11_000]
+    assert tuple(limits) == ("30s", "1min")
+
+
+def _fileno(connection: sa.Connection) -> int:
+    wire = connection.connection.dbapi_connection
+    assert isinstance(wire, psycopg.Connection)
+    return wire.fileno()
 
 
 def test_a_query_that_takes_too_long_is_unavailable(database: Database) -> None:

@@ -31,6 +31,13 @@ POOL_WAIT_S = 5
 STATEMENT_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_MS = 60_000
 IDLE_CHECK_S = 1.0  # a connection that lay so long in the pool is looked at before it is used
+# The host of the database may vanish without a word. Waiting for an answer, a thread learns of it after 5 + 2 + 2 + 2 s,
+# with something sent and not acknowledged after DEAD_AFTER_S (which Linux takes for the end of the probes, too).
+DEAD_AFTER_S = 11
+CONNECTING: dict[str, int] = {
+    "connect_timeout": 5, "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
+    "tcp_user_timeout": DEAD_AFTER_S * 1000,
+}  # fmt: skip
 HandOver = Callable[[Sequence[Message], Sequence[int]], None]
 
 
@@ -146,7 +153,7 @@ def _engine(url: str, schema: str, pool_size: int) -> sa.Engine:
         # ``begin`` opens a real transaction itself.
         isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, pool_reset_on_return=None,
         json_serializer=lambda value: _dumps(value).decode(), json_deserializer=orjson.loads,
-        connect_args={"options": options, "connect_timeout": 5, "application_name": f"steelyard-{schema}"},
+        connect_args={**CONNECTING, "options": options, "application_name": f"steelyard-{schema}"},
     )  # fmt: skip
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "checkin", _on_checkin)

@@ -8,6 +8,7 @@ from alembic.config import Config
 
 from ..errors import Unavailable
 from ..telemetry import get_logger
+from .database import CONNECTING
 
 log = get_logger(__name__)
 
@@ -20,7 +21,8 @@ def migrate(service: str, url: str, schema: str, script_location: str) -> None:
     engine = sa.create_engine(
         sa.make_url(url).set(drivername="postgresql+psycopg"),
         poolclass=sa.NullPool,
-        connect_args={"options": f"-c search_path={schema}", "connect_timeout": 5},
+        # No time-out for statements: a migration takes as long as it takes, and the lock is waited for as long.
+        connect_args={**CONNECTING, "options": f"-c search_path={schema}"},
     )
     config = Config()
     config.set_main_option("script_location", script_location.replace("%", "%%"))
