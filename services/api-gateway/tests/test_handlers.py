@@ -34,6 +34,7 @@ ELSEWHERE = (
     "volumes",
     "node_vendor",
     "ramdisks",
+    "tenancy",
 )  # tables with a test file of their own
 STATES = f"{N1}/states"
 
@@ -67,6 +68,9 @@ CALLS: list[tuple[str, str, Any, int, str, dict[str, Any], str | None]] = [
     ("PUT", f"{STATES}/provision", {"target": "manage"}, 202, "cmd.set-provision", {"target": "manage"}, STATES),
     ("PUT", f"{STATES}/boot_mode", {"target": "uefi"}, 202, "cmd.set-boot-mode", {"target": "uefi"}, STATES),
     ("PUT", f"{STATES}/secure_boot", {"target": "yes"}, 202, "cmd.set-secure-boot", {"target": True}, STATES),
+    ("PUT", f"{STATES}/raid", {}, 204, "cmd.set-target-raid", {"ident": "n1", "config": {}}, None),
+    ("GET", f"{STATES}/console", None, 200, "qry.node-console", {"ident": "n1"}, None),
+    ("PUT", f"{STATES}/console", {"enabled": "yes"}, 202, "cmd.set-console", {"enabled": True}, f"{STATES}/console"),
     ("GET", f"{N1}/management/boot_device", None, 200, "qry.boot-device", {"ident": "n1"}, None),
     (
         "PUT", f"{N1}/management/boot_device", {"boot_device": "pxe"}, 204, "cmd.set-boot-device",

@@ -176,6 +176,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/nodes/<ident>/plans"): {"target": "manage"},
     ("PUT", "/nodes/<ident>/states/boot_mode"): {"target": "uefi"},
     ("PUT", "/nodes/<ident>/states/secure_boot"): {"target": True},
+    ("PUT", "/nodes/<ident>/states/raid"): {},
+    ("PUT", "/nodes/<ident>/states/console"): {"enabled": True},
     ("PUT", "/nodes/<ident>/management/boot_device"): {"boot_device": "pxe"},
     ("PUT", "/nodes/<ident>/management/indicators/<name>"): {"state": "on"},
     ("POST", "/nodes/<ident>/vifs"): {"id": "v1"},

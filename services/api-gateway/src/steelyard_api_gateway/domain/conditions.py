@@ -15,7 +15,7 @@ _TAG = re.compile(r'\s*(?:W/)?"([\x21\x23-\x7e]*)"\s*(?:,|$)')
 MOST = 100  # tags in one header
 # Changes that are made where the record is kept, in the transaction that looks at its version.
 _CONDITIONAL = re.compile(
-    r"(/nodes/<ident>(/maintenance|/traits(/<trait>)?|/tags(/<tag>)?|/states/(power|provision|boot_mode|secure_boot)"
+    r"(/nodes/<ident>(/maintenance|/traits(/<trait>)?|/tags(/<tag>)?|/states/(power|provision|boot_mode|secure_boot|raid|console)"
     r"|/allocation)?"
     r"|/(ports|portgroups|chassis|allocations|deploy_templates|runbooks|inspection_rules)/<ident>"
     r"|/volume/(connectors|targets)/<ident>"

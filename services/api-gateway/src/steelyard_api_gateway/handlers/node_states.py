@@ -9,6 +9,7 @@ from .routes import MAX_PROVISION_BYTES, Asked, Route
 
 STATES = "/nodes/<ident>/states"
 MODES_SINCE = 76
+RAID_SINCE = 12
 
 
 def show(asked: Asked, ident: str) -> Response:
@@ -40,8 +41,25 @@ def set_secure_boot(asked: Asked, ident: str) -> Response:
     return _accepted(asked, ident)
 
 
-def _accepted(asked: Asked, ident: str) -> Response:
-    return empty(202, f"{asked.call.base_url}/v1/nodes/{ident}/states")
+def set_raid(asked: Asked, ident: str) -> Response:
+    asked.no_query()
+    asked.services.states.set_raid(asked.call, ident, asked.json())
+    return empty(204)
+
+
+def show_console(asked: Asked, ident: str) -> Response:
+    asked.no_query()
+    return document(asked.services.states.console(asked.call, ident))
+
+
+def set_console(asked: Asked, ident: str) -> Response:
+    asked.no_query()
+    asked.services.states.set_console(asked.call, ident, asked.json())
+    return _accepted(asked, ident, "/console")
+
+
+def _accepted(asked: Asked, ident: str, part: str = "") -> Response:
+    return empty(202, f"{asked.call.base_url}/v1/nodes/{ident}/states{part}")
 
 
 ROUTES = [
@@ -74,6 +92,23 @@ ROUTES = [
         handler=set_secure_boot,
         policy="baremetal:node:set_secure_boot",
         since=MODES_SINCE,
+        success=202,
+    ),
+    Route(
+        method="PUT",
+        path=f"{STATES}/raid",
+        handler=set_raid,
+        policy="baremetal:node:set_raid_state",
+        since=RAID_SINCE,
+        too_old=406,
+        success=204,
+    ),
+    Route(method="GET", path=f"{STATES}/console", handler=show_console, policy="baremetal:node:get_console"),
+    Route(
+        method="PUT",
+        path=f"{STATES}/console",
+        handler=set_console,
+        policy="baremetal:node:set_console_state",
         success=202,
     ),
 ]

@@ -22,6 +22,7 @@ _POWER = {"target": optional(values.text), "timeout": optional(values.whole_numb
 _PROVISION = {"target": optional(values.text)} | dict.fromkeys(verbs.PARAMETERS, as_is)
 _BOOT_MODE = {"target": optional(values.text)}
 _SECURE_BOOT = {"target": optional(values.boolean)}
+_CONSOLE = {"enabled": optional(values.boolean)}
 
 
 def _parameters(call: Call, body: Any) -> tuple[str, dict[str, Any]]:
@@ -107,6 +108,22 @@ class States:
                 "Invalid secure_boot None requested for node. Allowed secure_boot states are: True, False"
             )
         self._change("set-secure-boot", call, ident, target=target)
+
+    def set_raid(self, call: Call, ident: str, body: Any) -> None:
+        """``body`` is the configuration itself; an empty one clears. What it may hold is inventory's to judge."""
+        if not isinstance(body, dict):
+            raise InvalidRequest("the body must be a JSON object: the RAID configuration, {} to clear it")
+        self._change("set-target-raid", call, ident, config=body)
+
+    def console(self, call: Call, ident: str) -> bytes:
+        body = {"api": call.api(), "ident": identifiers.from_path("node", ident, call.minor)}
+        return self._inventory.query("node-console", body, call.headers())
+
+    def set_console(self, call: Call, ident: str, body: Any) -> None:
+        enabled = read_arguments(body, _CONSOLE, required="enabled")["enabled"]
+        if enabled is None:
+            raise InvalidRequest("enabled must be true or false")
+        self._change("set-console", call, ident, enabled=enabled)
 
     def _change(self, verb: str, call: Call, ident: str, **change: Any) -> None:
         given = identifiers.from_path("node", ident, call.minor)

@@ -25,6 +25,7 @@ _EXAMPLES: dict[Kind, dict[str, object]] = {
     Kind.BOOT_MODE: {"target": "uefi"},
     Kind.SECURE_BOOT: {"target": True},
     Kind.BOOT_DEVICE: {"device": "pxe", "persistent": False},
+    Kind.CONSOLE: {"target": "on"},
     Kind.CLEAN: {"automated": True},
     Kind.SERVICE: {"steps": [{"interface": "bios", "step": "factory_reset"}]},
     Kind.TIDY: {"of": Kind.DEPLOY},
@@ -38,10 +39,13 @@ _ANNOUNCED: dict[str, dict[str, int]] = {
     **{f"deploy.{name}": {} for name in ("prepare", "clean_up", "tear_down", "take_over")},
     **{f"rescue.{name}": {} for name in ("rescue", "unrescue", "clean_up")},
     "inspect.inspect_hardware": {},
+    "console.start": {},
 }
 _NODE = NodeFacts(
     uuid="", provision_state=State.MANAGEABLE,
-    interfaces=dict.fromkeys(("power", "management", "deploy", "rescue", "inspect", "bios", "vendor"), "fake"),
+    interfaces=dict.fromkeys(
+        ("power", "management", "deploy", "rescue", "inspect", "bios", "vendor", "console"), "fake"
+    ),
 )  # fmt: skip
 _BEGUN_BY: dict[Kind, str] = {
     Kind.VERIFY: "`manage` in state enroll",
@@ -49,6 +53,7 @@ _BEGUN_BY: dict[Kind, str] = {
     Kind.BOOT_MODE: "`PUT states/boot_mode`",
     Kind.SECURE_BOOT: "`PUT states/secure_boot`",
     Kind.BOOT_DEVICE: "other workflows (the API sets it directly, under a lease)",
+    Kind.CONSOLE: "`PUT states/console`",
     Kind.MOVE: "verbs that need no hardware: `manage` elsewhere, `provide` without cleaning",
     Kind.CLEAN: "`provide`, the end of an undeployment, `clean`",
     Kind.DEPLOY: "`active`, `rebuild`",

@@ -24,6 +24,7 @@ FAILED_TO: dict[Kind, str] = {
     Kind.BOOT_MODE: "Setting the boot mode to {target} failed",
     Kind.SECURE_BOOT: "Setting secure boot to {target} failed",
     Kind.BOOT_DEVICE: "Setting the boot device to {device} failed",
+    Kind.CONSOLE: "Switching the console {target} failed",
     Kind.MOVE: "Moving the node failed",
     Kind.CLEAN: "Cleaning failed",
     Kind.DEPLOY: "Deploying failed",

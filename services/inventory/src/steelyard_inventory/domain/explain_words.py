@@ -15,6 +15,7 @@ DOING = {
     "boot-mode": "Setting the boot mode of {n} has been going on",
     "secure-boot": "Setting secure boot of {n} has been going on",
     "boot-device": "Setting the boot device of {n} has been going on",
+    "console": "Switching the console of {n} has been going on",
     "move": "Moving {n} to another state has been going on",
     "clean": "Cleaning {n} has been going on",
     "deploy": "Deploying {n} has been going on",

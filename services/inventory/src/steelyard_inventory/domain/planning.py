@@ -61,6 +61,10 @@ def _setting(name: str, *arguments: str) -> Callable[[Offer, Params], Plan]:
     return build
 
 
+def _console(offer: Offer, params: Params) -> Plan:
+    return Plan(steps=(offer.core("console", "start" if params["target"] == "on" else "stop"),))
+
+
 def _nothing(_offer: Offer, _params: Params) -> Plan:
     return Plan()
 
@@ -158,6 +162,7 @@ BUILDERS: dict[Kind, Callable[[Offer, Params], Plan]] = {
     Kind.BOOT_MODE: _setting("set_boot_mode", "target"),
     Kind.SECURE_BOOT: _setting("set_secure_boot", "target"),
     Kind.BOOT_DEVICE: _setting("set_boot_device", "device", "persistent"),
+    Kind.CONSOLE: _console,
     Kind.MOVE: _nothing,
     Kind.CLEAN: _clean,
     Kind.DEPLOY: _deploy,

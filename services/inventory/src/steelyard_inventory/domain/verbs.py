@@ -16,7 +16,7 @@ from .planning import plan
 from .plans import NodeFacts, Params, Plan, PlanRules
 from .projection import SYNC, NodeView
 from .transitions import Event
-from .workflows import Kind, PowerTarget, check_boot_settings, check_power
+from .workflows import Kind, PowerTarget, check_boot_settings, check_console, check_power
 
 
 class Parked(enum.Enum):
@@ -80,6 +80,14 @@ def secure_boot(subject: Subject, target: bool) -> Intent:
     """Errors: Conflict while work is going on."""
     check_boot_settings(subject.view.provision_state)
     return _planned(subject, Kind.SECURE_BOOT, {"target": target})
+
+
+def console(subject: Subject, enabled: bool) -> Intent:
+    """Nothing begins when it is so already. Errors: InvalidRequest without a console, Unavailable."""
+    check_console(subject.facts.interfaces.get("console"))
+    if subject.view.console_enabled == enabled:
+        return Intent(kind=None)
+    return _planned(subject, Kind.CONSOLE, {"target": "on" if enabled else "off"})
 
 
 def _planned(subject: Subject, kind: Kind, params: dict[str, Any]) -> Intent:

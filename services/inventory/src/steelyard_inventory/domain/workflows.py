@@ -29,6 +29,7 @@ class Kind(enum.StrEnum):
     BOOT_MODE = "boot-mode"
     SECURE_BOOT = "secure-boot"
     BOOT_DEVICE = "boot-device"
+    CONSOLE = "console"
     MOVE = "move"  # a verb that needs no hardware: it has no steps and ends as it begins
     CLEAN = "clean"
     DEPLOY = "deploy"
@@ -65,6 +66,7 @@ LEADS_TO: dict[PowerTarget, str] = {
 }
 POWER_STATES = frozenset({"power on", "power off"})
 BOOT_MODES = frozenset({"bios", "uefi"})
+NO_CONSOLE = "no-console"
 NO_POWER_CHANGE = frozenset({State.CLEANING, State.CLEAN_WAIT})
 
 
@@ -104,6 +106,12 @@ def secure_boot(value: Any) -> bool:
     if not isinstance(value, bool):
         raise InvalidRequest("secure boot is either true or false.")
     return value
+
+
+def check_console(interface: str | None) -> None:
+    """Errors: InvalidRequest for a node that has none."""
+    if interface in (None, NO_CONSOLE):
+        raise InvalidRequest(f"This node has no console (console_interface {interface or 'unset'}).")
 
 
 def idempotency_key(verb: str, target: Any, request_id: str) -> str | None:

@@ -69,6 +69,10 @@ class SecureBootSchema(IdentSchema):
     target = fields.Boolean(required=True)
 
 
+class ConsoleSchema(IdentSchema):
+    enabled = fields.Boolean(required=True)
+
+
 class TakeLeaseSchema(IdentSchema):
     purpose = fields.String(required=True, validate=validate.Length(min=1, max=255))
     ttl_s = fields.Float(required=True)
@@ -165,6 +169,8 @@ def endpoints(site: str, lifecycle: Lifecycle, leases: Leases) -> Sequence[Endpo
             body["ident"], body["target"], who)),
         verb("set-secure-boot", SecureBootSchema, lambda body, who: lifecycle.set_secure_boot(
             body["ident"], body["target"], who)),
+        verb("set-console", ConsoleSchema, lambda body, who: lifecycle.set_console(
+            body["ident"], body["enabled"], who)),
         Endpoint(
             subject=subjects.command(site, "inventory", "take-lease"),
             handler=lambda request: _take_lease(leases, request),

@@ -27,6 +27,10 @@ class MaintenanceSchema(IdentSchema):
     reason = fields.String(allow_none=True, load_default=None)
 
 
+class RaidSchema(IdentSchema):
+    config = fields.Dict(keys=fields.String(), required=True)
+
+
 class TraitsSchema(IdentSchema):
     mode = fields.String(required=True, validate=validate.OneOf(["replace", "add", "remove", "clear"]))
     traits = fields.List(fields.String(), load_default=list)
@@ -43,6 +47,7 @@ def endpoints(site: str, records: NodeRecords, views: NodeViews) -> Sequence[End
     table.query("nodes", ListSchema, lambda r: views.list_nodes(asked(r), api(r)))
     table.query("node", ShowSchema, lambda r: views.show(r.body["ident"], r.body["fields_"], api(r)))
     table.query("node-states", IdentSchema, lambda r: views.states(r.body["ident"], api(r)))
+    table.query("node-console", IdentSchema, lambda r: views.console(r.body["ident"]))
     table.query("traits", IdentSchema, lambda r: views.traits(r.body["ident"]))
     table.query("validate-node", IdentSchema, lambda r: views.validate(r.body["ident"]))
     table.query(
@@ -64,6 +69,9 @@ def endpoints(site: str, records: NodeRecords, views: NodeViews) -> Sequence[End
             r.body["ident"], on=r.body["on"], reason=r.body["reason"], caller=caller(r)
         ),
     )  # fmt: skip
+    table.command(
+        "set-target-raid", RaidSchema, lambda r: records.set_target_raid(r.body["ident"], r.body["config"], caller(r))
+    )
     table.command(
         "set-traits", TraitsSchema,
         lambda r: records.set_traits(r.body["ident"], r.body["mode"], r.body["traits"], caller(r)),

@@ -117,6 +117,11 @@ class Lifecycle:
         subject = self._starter.subject
         self._ask(ident, "secure-boot", wanted, caller, lambda on, node: verbs.secure_boot(subject(on, node), wanted))
 
+    def set_console(self, ident: str, enabled: bool, caller: Caller) -> None:
+        """Errors: InvalidRequest, NotFound, Busy, Unavailable."""
+        subject = self._starter.subject
+        self._ask(ident, "console", enabled, caller, lambda on, node: verbs.console(subject(on, node), enabled))
+
     def abort_workflow(self, ident: str) -> bool:
         """Ask the node's workflows to stop at the next chance. → whether there is one that was not asked yet"""
         now = self._clock()

@@ -12,10 +12,11 @@ from steelyard_common.db import Database
 from steelyard_common.errors import InvalidRequest
 
 from ..domain.values import as_uuid
+from ..domain.workflows import check_console
 from ..store import node_pages, nodes, pages, render
 from ..store.node_pages import LISTING
-from ..store.sql import Row
 from ..store.records import CHASSIS
+from ..store.sql import Row
 from .context import Api, Asked
 from .workers import Clock, Directory, Workers
 
@@ -90,6 +91,14 @@ class NodeViews:
         document = render.documents(plan, [row], api.base_url)[0]
         del document["links"]
         return render.dump(document)
+
+    def console(self, ident: str) -> dict[str, Any]:
+        """``console_info``: where it is, null while it is off. Errors: NotFound, InvalidRequest."""
+        with self._database.read() as connection:
+            node = nodes.get(connection, ident)
+        check_console(node["console_interface"])
+        is_on = node["console_enabled"]
+        return {"console_enabled": is_on, "console_info": {} if is_on else None}
 
     def traits(self, ident: str) -> dict[str, Any]:
         """Errors: NotFound."""

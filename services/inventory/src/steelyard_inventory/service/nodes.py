@@ -12,7 +12,7 @@ from steelyard_common.contracts.api import NODE_FIELDS
 from steelyard_common.db import Database, Transaction
 from steelyard_common.errors import Conflict, InvalidRequest, NotFound
 
-from ..domain import node_rules, patches, sealing, traits
+from ..domain import node_rules, patches, raid_config, sealing, traits
 from ..domain.interfaces import COLUMNS as INTERFACE_COLUMNS
 from ..domain.interfaces import with_interfaces
 from ..domain.patches import Operation
@@ -134,6 +134,17 @@ class NodeRecords:
             node = self._taken(transaction.connection, ident, caller, now)
             wanted = traits.new_traits(node["uuid"], node["traits"], mode, given)
             self._write(transaction, node, node_rules.changed(node, {"traits": wanted}), caller, now)
+
+    def set_target_raid(self, ident: str, config: Mapping[str, Any], caller: Caller) -> None:
+        """An empty ``config`` clears. Errors: InvalidRequest, NotFound (also: no RAID), Busy."""
+        now = self._clock()
+        with self._database.begin() as transaction:
+            node = self._taken(transaction.connection, ident, caller, now)
+            if config and node["raid_interface"] in (None, "no-raid"):
+                raise NotFound(f"Node {node['uuid']} does not support raid (interface '{node['raid_interface']}').")
+            if config:
+                raid_config.check(config)
+            self._write(transaction, node, node_rules.changed(node, {"target_raid_config": dict(config)}), caller, now)
 
     def _taken(self, connection: Connection, ident: str, caller: Caller, now: datetime) -> dict[str, Any]:
         """The node, free and as the caller has seen it. Errors: NotFound, PreconditionFailed, Busy."""

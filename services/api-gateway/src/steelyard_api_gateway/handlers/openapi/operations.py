@@ -131,11 +131,11 @@ _NODES = {
     **_traits_of(NODE, "a node"),
     f"GET {NODE}/<name>": Operation(does="Show one field of a node", answer="Node"),
     f"GET {NODE}/states": Operation(does="Show the states of a node", answer="Document"),
-    f"PUT {NODE}/states/power": Operation(
-        does="Change the power of a node",
-        body=_object(
-            {"target": {"enum": list(verbs.POWER_TARGETS)}, "timeout": {"type": ["integer", "null"]}}, "target"
-        ),
+    f"PUT {NODE}/states/power": Operation(does="Change the power of a node", body=_POWER),
+    f"PUT {NODE}/states/raid": Operation(does="Set what a node's logical disks shall be", body="Document"),
+    f"GET {NODE}/states/console": Operation(does="Show whether the console is on, and where it is", answer="Document"),
+    f"PUT {NODE}/states/console": Operation(
+        does="Switch the console", body=_object({"enabled": {"type": "boolean"}}, "enabled")
     ),
     f"PUT {NODE}/states/provision": Operation(does="Move a node through its lifecycle", body=_PROVISION),
     f"PUT {NODE}/states/boot_mode": Operation(
