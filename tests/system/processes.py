@@ -10,6 +10,7 @@ import psutil
 VICTIMS: dict[str, Callable[[str], bool]] = {
     "inventory": lambda command: "steelyard_inventory" in command,
     "power": lambda command: "steelyard_power" in command,
+    "boot": lambda command: "steelyard_boot" in command,
     "gateway": lambda command: "steelyard_api_gateway" in command,
     "nats-server": lambda command: "nats-server" in command,
     "PostgreSQL": lambda command: "postgres" in command and "-D" in command,
@@ -24,3 +25,12 @@ def processes_of(supervisor: int, victim: str) -> list[psutil.Process]:
             if VICTIMS[victim](" ".join(process.cmdline())):
                 found.append(process)
     return found
+
+
+def kill(supervisor: int, victim: str) -> None:
+    """With -9, all of its processes."""
+    victims = processes_of(supervisor, victim)
+    assert victims, f"there is no {victim} to kill"
+    for process in victims:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import psutil
 import pytest
 from steelyard_local.testing import RunningSuite
 from steelyard_rack.testing import RunningRack
 
 from .operator import Operator
-from .processes import VICTIMS, processes_of
+from .processes import VICTIMS, kill
 
 CHANGES_A_NODE = 10
 BACK_WITHIN_S = 30.0
-
-
-def _kill(supervisor: int, victim: str) -> None:
-    victims = processes_of(supervisor, victim)
-    assert victims, "there is no such process to kill"
-    for process in victims:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
 
 
 def _in_stride(operator: Operator, name: str, *, after: str) -> float:
@@ -62,7 +52,7 @@ def test_power_changes_survive_kill_9_of_every_process_in_turn(
             for victim in VICTIMS:
                 if finished.wait(1.0):
                     break
-                _kill(suite.pid, victim)
+                kill(suite.pid, victim)
                 back[victim] = max(back.get(victim, 0.0), _in_stride(operator, witness, after=victim))
         return back
 
