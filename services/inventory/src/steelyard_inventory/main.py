@@ -28,6 +28,7 @@ from .handlers import recipes as recipe_handlers
 from .handlers import records as record_handlers
 from .handlers import tenancy as tenancy_handlers
 from .handlers import timeline as timeline_handlers
+from .handlers import webhooks as webhook_handlers
 from .handlers import workers as worker_handlers
 from .service import attached_kinds
 from .service.access import Access
@@ -56,6 +57,7 @@ from .service.starting import Clock, Rules, ServiceMap, Starter
 from .service.tags import Tags
 from .service.timeline import Tidying, Timeline
 from .service.vifs import Vifs
+from .service.webhooks import Webhooks
 from .service.workers import Workers
 from .settings import SCHEMA, Settings
 
@@ -109,6 +111,7 @@ class Inventory:
         self.leases = Leases(database, settings.instance, clock, site=settings.site)
         self.observations = Observations(database, starter, clock, self.engine.wake)
         self.views = NodeViews(database, self.workers, clock)
+        self.webhooks = Webhooks(database, settings.site, clock)
         self.runner = Runner(database, settings.site, clock, self.lifecycle)
         self.operations = Operations(
             database, settings.site, clock, self.views, self.runner.wake, self.lifecycle.wake
@@ -157,6 +160,7 @@ class Inventory:
             node_part_handlers.endpoints(self.site, self.parts, self.vifs),
             timeline_handlers.endpoints(self.site, self.timeline),
             operation_handlers.endpoints(self.site, self.operations),
+            webhook_handlers.endpoints(self.site, self.webhooks),
             tenancy_handlers.endpoints(self.site, self.tags, self.quotas),
             insight_handlers.endpoints(self.site, self.insight, self.plans),
             ramdisk_handlers.endpoints(self.site, self.ramdisks),
@@ -172,6 +176,7 @@ class Inventory:
         bus.serve(NAME, self.endpoints(), workers=workers)
         lifecycle_handlers.consume(bus, self.site, self.engine, self.observations)
         timeline_handlers.consume(bus, self.site, self.timeline)
+        webhook_handlers.consume(bus, self.site, self.webhooks)
 
 
 def start(settings: Settings) -> Parts:

@@ -139,6 +139,10 @@ FACTS: Mapping[str, Mapping[str, EventType]] = {
             about="a group operation begins, or goes on with what failed", data=_OPERATION, of="operation"
         ),
         "operation-finished": EventType(about="a group operation ended", data=_OPERATION, of="operation"),
+        "webhook-tested": EventType(
+            about="somebody tries a webhook: only this webhook is told", data={"uuid": "UUID of the webhook"},
+            of="webhook",
+        ),
     },
     "power": {
         "power-observed": EventType(

@@ -48,7 +48,7 @@ class Row:
     runs_steps_of: Sequence[str] = ()  # interfaces
     rules_workflows: bool = False  # makes the streams, dispatches steps, takes results
     observes: Sequence[str] = ()  # services whose events it takes with a durable consumer
-    records: bool = False  # takes all events with the timeline's durable consumer
+    records: bool = False  # takes all events with the durable consumers of the timeline and of webhooks
     tells: bool = False  # tells events in its own name without answering anything
     reads_events: bool = False  # all events, by consumers of its own
     may_all: bool = False
@@ -170,7 +170,8 @@ def _consumers(site: str, row: Row) -> list[tuple[str, str, str]]:
     if row.rules_workflows:
         found.append((RESULTS_STREAM, subjects.RESULTS_DURABLE, subjects.result(site, "*")))
     if row.records:
-        found.append((EVENTS_STREAM, subjects.TIMELINE_DURABLE, subjects.all_events(site)))
+        for durable in (subjects.TIMELINE_DURABLE, subjects.WEBHOOKS_DURABLE):
+            found.append((EVENTS_STREAM, durable, subjects.all_events(site)))
     return found + [
         (EVENTS_STREAM, subjects.observer_durable(service), subjects.event(site, service, "*", "*"))
         for service in row.observes

@@ -61,6 +61,7 @@ def dead_letter(site: str, durable: str, stream_sequence: int) -> str:
 # Names of durable consumers. They stand here because a permission names them, too (``permissions.py``).
 RESULTS_DURABLE = "engine"
 TIMELINE_DURABLE = "timeline"
+WEBHOOKS_DURABLE = "webhooks"
 
 
 def step_durable(interface: str) -> str:

@@ -18,6 +18,7 @@ from .tables import (
     runbooks,
     volume_connectors,
     volume_targets,
+    webhooks,
     workflows,
 )  # fmt: skip
 
@@ -47,6 +48,7 @@ _KINDS: dict[str, tuple[Select[Any], Table, tuple[str, ...]]] = {
     "workflow": _below(workflows),
     "allocation": (select(as_text(allocations.c.uuid), allocations.c.owner), allocations, ("allocation.owner",)),
     "operation": (select(as_text(operations.c.uuid), operations.c.owner), operations, ("operation.owner",)),
+    "webhook": (select(as_text(webhooks.c.uuid), webhooks.c.owner), webhooks, ("webhook.owner",)),
     "runbook": (
         select(as_text(runbooks.c.uuid), runbooks.c.owner, runbooks.c.public),
         runbooks,

@@ -45,6 +45,8 @@ from .tenancy_tables import quotas as quotas
 from .timeline_tables import durations as durations
 from .timeline_tables import plans as plans
 from .timeline_tables import timeline as timeline
+from .webhook_tables import webhook_deliveries as webhook_deliveries
+from .webhook_tables import webhooks as webhooks
 
 _INTERFACE_COLUMNS = [
     Column(f"{interface}_interface", Text, nullable=True)
