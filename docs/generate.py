@@ -12,12 +12,14 @@ from steelyard_inventory.domain import diagram
 from steelyard_local.messages import messages_page
 from steelyard_local.reference import settings_page
 
+from tests.contract import compatibility
 from tests.differential import differences
 
 # page below docs/ → what makes its text
 PAGES: dict[str, Callable[[], str]] = {
     "reference/api.md": lambda: api_page(TABLES),
     "reference/api-differences.md": differences.page,
+    "reference/compatibility.md": compatibility.page,
     "reference/policy.md": policy_page,
     "reference/states.md": diagram.states_page,
     "reference/workflows.md": diagram.workflows_page,

@@ -1,0 +1,181 @@
+"""docs/reference/compatibility.md is true: every route and field is asked for, below its version and at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from steelyard_api_gateway.handlers.routes import Route
+from steelyard_api_gateway.testing import Api, make_api, message
+from steelyard_common.bmc.line import PoolSettings
+from steelyard_common.bmc.pool import BmcPool
+from steelyard_common.bus import MemoryBus
+from steelyard_common.contracts.api import MAX_MINOR, MIN_MINOR
+from steelyard_common.db import Database, migrate
+from steelyard_common.testing import SetClock
+from steelyard_inventory.testing import SITE, Desk
+from steelyard_power import handlers
+from steelyard_power.drivers.bmc import BmcConversations
+from steelyard_power.service.direct import Direct
+from steelyard_power.service.inventory import Inventory
+
+from . import compatibility, ironic_api
+
+NOBODY = "5c217000-0000-4000-8000-00000000dead"
+TOO_OLD = ("There is no such path", "is supported starting with", "minimal required API version")
+SAMPLES = {"string": "x", "bool": True, "object": {"a": 1}, "list": ["x"], "integer": 1}
+# Where not any value of its kind will do: what is judged before the version is.
+VALUES: dict[str, Any] = {
+    "network_data": {"links": [], "networks": [], "services": []},
+    "local_link_connection": {"port_id": "1", "switch_id": "02:00:00:00:ee:ff"},
+    "portgroup_uuid": NOBODY,
+}
+STEP = {"interface": "bios", "step": "factory_reset", "args": {}}
+CONTINUE = ("POST", "/continue_inspection")
+
+
+@pytest.fixture(scope="session")
+def migrate_template() -> Callable[[str], None]:
+    return lambda url: migrate("inventory", url, "inventory", "steelyard_inventory:migrations")
+
+
+@pytest.fixture
+def api(database_url: str, memory_bus: MemoryBus, clock: SetClock) -> Iterator[Api]:
+    """Gateway, the real inventory and the power service with fake hardware, over the bus's twin."""
+    database = Database(database_url, "inventory", pool_size=4)
+    Desk(database, memory_bus, clock).announce()
+    pool = BmcPool(PoolSettings(), lambda sealed: sealed)
+    direct = Direct(Inventory(memory_bus, SITE, "power-1.test"), BmcConversations(pool))
+    memory_bus.serve("power", handlers.endpoints(SITE, direct))
+    yield make_api(memory_bus, site=SITE)
+    pool.close()
+    database.close()
+
+
+def _asked(api: Api, method: str, path: str, minor: int) -> tuple[int, str]:
+    """(status, what is said) of a call about something that is not there."""
+    target = "/v1" + path.replace("{}", NOBODY)
+    answer = api(method, target, {} if method in ("POST", "PUT", "PATCH") else None, version=f"1.{minor}")
+    return answer.status_code, message(answer) if answer.status_code >= 400 else ""
+
+
+def _is_too_old(status: int, said: str) -> bool:
+    return status == 405 or (status in (404, 406) and any(words in said for words in TOO_OLD))
+
+
+def test_every_route_is_refused_below_its_version_and_served_at_it(api: Api) -> None:
+    wrong = []
+    for key, route in compatibility.served().items():
+        since = ironic_api.routes()[key] if key == CONTINUE else route.since
+        wrong += _misplaced(api, key, route, since)
+
+    assert wrong == []
+
+
+def _misplaced(api: Api, key: tuple[str, str], route: Route, since: int) -> list[str]:
+    wrong = []
+    status, said = _asked(api, *key, since)
+    if status >= 500 or _is_too_old(status, said):
+        wrong.append(f"{key} at 1.{since}: {status} {said}")
+    if since > MIN_MINOR:
+        status, said = _asked(api, *key, since - 1)
+        if status != route.too_old or not _is_too_old(status, said):
+            wrong.append(f"{key} at 1.{since - 1}: {status} {said}")
+    return wrong
+
+
+def test_our_tables_and_ironics_reference_agree_on_every_version() -> None:
+    ours, theirs = compatibility.served(), ironic_api.routes()
+
+    assert theirs.keys() <= ours.keys()
+    assert {key for key, since in theirs.items() if ours[key].since != since} == {CONTINUE}
+    assert ironic_api.microversions().keys() == set(range(MIN_MINOR + 1, MAX_MINOR + 1))
+    for name, fields in ironic_api.fields().items():
+        resource = compatibility.RESOURCES[name]
+        here = {each: field.since for each, field in resource.fields.items()} | dict(resource.links) | {"links": 1}
+        floor = resource.since
+        assert {k: max(v, floor) for k, v in here.items()} == {k: max(v, floor) for k, v in fields.items()}, name
+
+
+def test_every_difference_in_the_table_is_about_a_row_that_is_there() -> None:
+    rows = {f"{method} {path}" for method, path in ironic_api.routes()}
+    rows |= {f"{name}.{field}" for name, fields in ironic_api.fields().items() for field in fields}
+
+    assert compatibility.DIFFERENT.keys() <= rows
+
+
+@pytest.fixture
+def records(api: Api) -> dict[str, str]:
+    """Resource → the path of one of its kind."""
+    node = _made(api, "nodes", {"driver": "fake-hardware"})
+    owned = {"node_uuid": node}
+    bodies: dict[str, Any] = {
+        "ports": owned | {"address": "02:00:00:00:ee:01"},
+        "portgroups": owned,
+        "chassis": {},
+        "volume/connectors": owned | {"type": "iqn", "connector_id": "iqn.x"},
+        "volume/targets": owned | {"volume_type": "iscsi", "boot_index": 0, "volume_id": "v"},
+        "allocations": {"resource_class": "none"},
+        "deploy_templates": {"name": "CUSTOM_T", "steps": [STEP | {"priority": 1}]},
+        "runbooks": {"name": "CUSTOM_R", "steps": [STEP | {"order": 1}]},
+        "inspection_rules": {"actions": [{"op": "fail", "args": {"msg": "no"}}]},
+    }
+    return {"nodes": f"nodes/{node}"} | {name: f"{name}/{_made(api, name, body)}" for name, body in bodies.items()}
+
+
+def _made(api: Api, resource: str, body: dict[str, Any]) -> str:
+    answer = api("POST", f"/v1/{resource}", body)
+    assert answer.status_code == 201, answer.data
+    uuid: str = answer.get_json()["uuid"]
+    return uuid
+
+
+def test_every_field_is_hidden_below_its_version_and_shown_at_it(api: Api, records: dict[str, str]) -> None:
+    assert records.keys() == compatibility.RESOURCES.keys()
+    for name, fields in ironic_api.fields().items():
+        resource, path = compatibility.RESOURCES[name], f"/v1/{records[name]}"
+        for field, of_field in fields.items():
+            since = max(of_field, resource.since)
+            assert field in api("GET", path, version=f"1.{since}").get_json(), f"{name}.{field} at 1.{since}"
+            if since > resource.since:
+                below = f"1.{since - 1}"
+                assert field not in api("GET", path, version=below).get_json(), f"{name}.{field} at {below}"
+
+
+def test_a_field_is_asked_for_and_written_only_from_its_version(api: Api, records: dict[str, str]) -> None:
+    for name, resource in compatibility.RESOURCES.items():
+        collection = f"/v1/{name}"
+        for field in resource.fields.values():
+            at = max(field.since, resource.since, 8)  # fields= came with 1.8
+            chosen = api("GET", f"{collection}?fields={field.name}", version=f"1.{at}")
+            assert chosen.status_code == 200, f"{name}.{field.name} at 1.{at}: {chosen.data!r}"
+            if field.since <= resource.since:
+                continue
+            below = f"1.{field.since - 1}"
+            chosen = api("GET", f"{collection}?fields={field.name}", version=below)
+            assert chosen.status_code == 406, f"{name}.{field.name} at {below}: {chosen.data!r}"
+            if field.create:
+                body = {field.name: VALUES.get(field.name, SAMPLES[field.kind])}
+                written = api("POST", collection, _whole(name, records) | body, version=below)
+                assert written.status_code == 406, f"{name}.{field.name} written at {below}: {written.data!r}"
+
+
+def _whole(name: str, records: dict[str, str]) -> dict[str, Any]:
+    """What such a body cannot do without."""
+    node = records["nodes"].partition("/")[2]
+    needed: dict[str, dict[str, Any]] = {
+        "nodes": {"driver": "fake-hardware"},
+        "ports": {"node_uuid": node, "address": "02:00:00:00:ee:02"},
+        "portgroups": {"node_uuid": node},
+        "allocations": {"resource_class": "none"},
+        "runbooks": {"name": "CUSTOM_S", "steps": [STEP | {"order": 1}]},
+    }
+    return needed[name]
+
+
+def test_the_page_is_what_the_tables_say() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "compatibility.md"
+
+    assert page.read_text() == compatibility.page(), "run make docs"
