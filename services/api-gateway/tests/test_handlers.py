@@ -26,6 +26,7 @@ PORT_BODY = {"address": "aa:bb:cc:dd:ee:ff", "node_uuid": UUID}
 N1 = "/v1/nodes/n1"
 ELSEWHERE = (
     "insight",
+    "tenancy",
     "recipes",
     "allocations",
     "node_parts",

@@ -101,6 +101,10 @@ class TooManyRequests(SteelyardError):
 
     code, http_status, retryable = "too-many-requests", 429, True
 
+    def __init__(self, message: str = "", *, detail: str = "", retry_after_s: int = 1) -> None:
+        super().__init__(message, detail=detail)
+        self.retry_after_s = retry_after_s
+
 
 class Unsupported(SteelyardError):
     """This hardware or driver cannot do that."""

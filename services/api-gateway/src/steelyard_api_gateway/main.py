@@ -55,6 +55,7 @@ from .service.operations import Operations
 from .service.policy import Policy
 from .service.ports import Ports
 from .service.ramdisks import Ramdisks
+from .service.rates import Rates
 from .service.recipes import DEPLOY_TEMPLATES, INSPECTION_RULES, RUNBOOKS, Recipes
 from .service.records import Records
 from .service.refusals import Refusals
@@ -115,6 +116,7 @@ def create_app(settings: Settings, bus: Bus, sign_in: SignIn | None = None) -> F
         sign_in or make_sign_in(settings),
         public_url=settings.public_url,
         cors_origins=settings.cors_origins,
+        rates=Rates(settings.project_rate, settings.project_burst),
         openapi=orjson.dumps(openapi(TABLES, runner.version_of(NAME))),
     )
     return app
@@ -154,7 +156,7 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         runbooks=Recipes(inventory, sealer, gate, RUNBOOKS),
         inspection_rules=Recipes(inventory, sealer, gate, INSPECTION_RULES),
         allocations=Allocations(inventory, gate),
-        tenancy=Tenancy(inventory),
+        tenancy=Tenancy(inventory, gate),
         insight=Insight(inventory, states),
         operations=Operations(inventory, states, gate),
         refusals=Refusals(bus, settings.site, NAME),

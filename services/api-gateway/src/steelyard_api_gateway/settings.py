@@ -19,6 +19,14 @@ def _base_url(text: str) -> str:
     return text.rstrip("/").removesuffix("/v1")
 
 
+def rate(text: str) -> float:
+    """A number from 0."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError("a number, 0 or more, is expected")
+    return value
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings(SignInSettings):
     """The gateway's settings; ``check`` judges them together."""
@@ -55,6 +63,19 @@ class Settings(SignInSettings):
     device_timeout_s: float = field(
         default=60.0,
         metadata=env("STEELYARD_DEVICE_TIMEOUT_S", "seconds that a direct call to a BMC may take", parse=seconds),
+    )
+
+    project_rate: float = field(
+        default=100.0,
+        metadata=env(
+            "STEELYARD_PROJECT_RATE",
+            "requests a second of one project (a slow one counts as several), then 429; 0 = no limit",
+            parse=rate,
+        ),
+    )
+    project_burst: float = field(
+        default=200.0,
+        metadata=env("STEELYARD_PROJECT_BURST", "requests that a project may have saved up", parse=rate),
     )
 
     def check(self) -> None:

@@ -21,7 +21,7 @@ SITE = "local"
 SEAL_KEY = Sealer.new_key()
 QUERIES = {
     "inventory": [
-        "access", "node-tags", "nodes", "node", "node-states", "node-console", "validate-node", "traits", "ports",
+        "access", "usage", "quotas", "node-tags", "nodes", "node", "node-states", "node-console", "validate-node", "traits", "ports",
         "port", "drivers", "driver", "conductors", "conductor", "all-chassis", "chassis", "portgroups", "portgroup",
         "volume-connectors", "volume-connector", "volume-targets", "volume-target", "shards", "vifs", "node-children",
         "node-bios", "node-bios-setting", "node-firmware", "node-history", "node-history-entry", "node-inventory",
@@ -37,7 +37,7 @@ QUERIES = {
 }  # fmt: skip
 COMMANDS = {
     "inventory": [
-        "create-node", "update-node", "delete-node", "set-tags", "set-maintenance", "set-traits", "create-port",
+        "create-node", "update-node", "delete-node", "set-quotas", "delete-quotas", "set-tags", "set-maintenance", "set-traits", "create-port",
         "update-port", "delete-port", "create-chassis", "update-chassis", "delete-chassis", "create-portgroup",
         "update-portgroup", "delete-portgroup", "create-volume-connector", "update-volume-connector",
         "delete-volume-connector", "create-volume-target", "update-volume-target", "delete-volume-target",
@@ -124,5 +124,5 @@ def message(response: TestResponse) -> str:
 
 
 def make_api(bus: MemoryBus, *, sign_in: SignIn | None = None, **settings: Any) -> Api:
-    whole = Settings(**{"site": SITE, "seal_keys": SEAL_KEY} | settings)
+    whole = Settings(**{"site": SITE, "seal_keys": SEAL_KEY, "project_rate": 0.0} | settings)
     return Api(create_app(whole, bus, sign_in).test_client())

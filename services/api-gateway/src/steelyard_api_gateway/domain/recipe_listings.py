@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steelyard_common.contracts.api import Field
 from steelyard_common.contracts.recipes import (
+    ALLOCATION_ASKED_FIELDS,
     ALLOCATION_FIELDS,
     DEPLOY_TEMPLATE_FIELDS,
     INSPECTION_RULE_FIELDS,
@@ -32,7 +33,7 @@ RUNBOOKS = _listing("runbook", RUNBOOK_FIELDS, {"project": Filter(_text), "owner
 INSPECTION_RULES = _listing("inspection rule", INSPECTION_RULE_FIELDS, {"phase": Filter(_text)})
 ALLOCATIONS = _listing(
     "allocation",
-    ALLOCATION_FIELDS,
+    ALLOCATION_FIELDS | ALLOCATION_ASKED_FIELDS,
     {
         "node": Filter(identifiers.from_query),
         "resource_class": Filter(_text),

@@ -10,6 +10,7 @@ from steelyard_common.errors import (
     InternalError,
     InvalidRequest,
     SteelyardError,
+    TooManyRequests,
     Unavailable,
     Unsupported,
 )
@@ -94,6 +95,8 @@ def error_parts(error: SteelyardError) -> tuple[int, bytes, dict[str, str]]:
     headers = {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after_s)
     return status, fault_body(status, error.message), headers
 
 

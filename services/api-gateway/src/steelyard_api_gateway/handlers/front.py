@@ -17,6 +17,7 @@ from ..domain import versions
 from ..domain.versions import MAX_HEADER, MAX_VERSION, MIN_HEADER, MIN_VERSION
 from ..service.call import RAMDISK, Call, Caller
 from ..service.identity import Credentials, SignIn
+from ..service.rates import Rates
 from ..service.root import Root
 from .answers import JSON, TITLES, BodyTooLarge, abort_body, error_parts
 from .routes import CALL, MAX_BODY_BYTES, MAX_INSPECTION_BYTES, MAX_PROVISION_BYTES
@@ -57,6 +58,7 @@ class Front:
         public_url: str = "",
         cors_origins: tuple[str, ...] = (),
         openapi: bytes = b"",
+        rates: Rates | None = None,
     ) -> None:
         self._app = app
         self._sign_in = sign_in
@@ -64,6 +66,7 @@ class Front:
         self._origins = frozenset(cors_origins)
         self._root = Root()
         self._openapi = openapi
+        self._rates = rates if rates is not None and rates.is_on else None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -101,7 +104,13 @@ class Front:
         caller = RAMDISK if _FOR_RAMDISKS.fullmatch(path) else self._sign_in.identify(_credentials(environ))
         environ["PATH_INFO"] = path
         environ[CALL] = self._call(environ, minor, common[0][1], caller, dropped_json)
-        return self._app(environ, _with_headers(start_response, common))
+        if self._rates is None or caller.system or caller.project is None:
+            return self._app(environ, _with_headers(start_response, common))
+        began = self._rates.take(caller.project)
+        try:
+            return self._app(environ, _with_headers(start_response, common))
+        finally:
+            self._rates.settle(caller.project, began)
 
     def _call(self, environ: Environ, minor: int, request_id: str, caller: Caller, dropped_json: bool) -> Call:
         sent_id = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")

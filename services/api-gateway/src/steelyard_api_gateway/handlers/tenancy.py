@@ -1,4 +1,4 @@
-"""Additions to Ironic's API for fleets that are shared: tags of nodes. From 1.1 on."""
+"""Additions to Ironic's API for fleets that are shared: tags of nodes, usage and quotas of projects. From 1.1 on."""
 
 from __future__ import annotations
 
@@ -48,9 +48,34 @@ def remove_tag(asked: Asked, ident: str, tag: str) -> Response:
     return empty(204)
 
 
+def show_usage(asked: Asked) -> Response:
+    return document(asked.services.tenancy.usage(asked.call, asked.query()))
+
+
+def show_quotas(asked: Asked, project: str) -> Response:
+    asked.no_query()
+    return document(asked.services.tenancy.quotas(asked.call, project))
+
+
+def set_quotas(asked: Asked, project: str) -> Response:
+    asked.no_query()
+    return document(asked.services.tenancy.set_quotas(asked.call, project, asked.json()))
+
+
+def delete_quotas(asked: Asked, project: str) -> Response:
+    asked.no_query()
+    asked.services.tenancy.delete_quotas(asked.call, project)
+    return empty(204)
+
+
+_quotas = partial(Route, path="/quotas/<project>")
 _tags = partial(Route, path=TAGS)
 _tag = partial(Route, path=f"{TAGS}/<tag>")
 ROUTES = [
+    Route(method="GET", path="/usage", handler=show_usage, policy="baremetal:usage:list_all"),
+    _quotas(method="GET", handler=show_quotas, policy="baremetal:quota:get"),
+    _quotas(method="PUT", handler=set_quotas, policy="baremetal:quota:set"),
+    _quotas(method="DELETE", handler=delete_quotas, policy="baremetal:quota:delete", success=204),
     _tags(method="GET", handler=show_tags, policy="baremetal:node:tags:list"),
     _tags(method="PUT", handler=replace_tags, policy="baremetal:node:tags:set"),
     _tags(method="DELETE", handler=clear_tags, policy="baremetal:node:tags:delete", success=204),

@@ -11,6 +11,7 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from steelyard_common.contracts.api import NODE_FIELDS, PORT_FIELDS, Field
 from steelyard_common.contracts.recipes import (
+    ALLOCATION_ASKED_FIELDS,
     ALLOCATION_FIELDS,
     ALLOCATION_NODE,
     DEPLOY_TEMPLATE_FIELDS,
@@ -116,7 +117,7 @@ TARGET = _schema("TargetSchema", TARGET_FIELDS, "node_uuid", "volume_type", "boo
 DEPLOY_TEMPLATE = _schema("DeployTemplateSchema", DEPLOY_TEMPLATE_FIELDS, "name", "steps")
 RUNBOOK = _schema("RunbookSchema", RUNBOOK_FIELDS, "name", "steps")
 INSPECTION_RULE = _schema("InspectionRuleSchema", INSPECTION_RULE_FIELDS, "actions")
-ALLOCATION_BODY_FIELDS = ALLOCATION_FIELDS | {"node": ALLOCATION_NODE}
+ALLOCATION_BODY_FIELDS = ALLOCATION_FIELDS | ALLOCATION_ASKED_FIELDS | {"node": ALLOCATION_NODE}
 ALLOCATION = _schema("AllocationSchema", ALLOCATION_BODY_FIELDS)
 # Fields of a patch are those of a create and these, which only a patch may set.
 _PATCH_ONLY = {

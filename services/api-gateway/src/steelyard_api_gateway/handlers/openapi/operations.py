@@ -249,7 +249,17 @@ def _vendor(one: str, whose: str) -> dict[str, Operation]:
 
 
 _TAGS: Json = {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 60}}
+_QUOTAS: Json = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}}
 _TENANCY = {
+    "GET /usage": Operation(
+        does="Show what projects have and how many more nodes they may have", query=("project",), answer="Document"
+    ),
+    "GET /quotas/<project>": Operation(does="Show the quotas of a project", answer="Document"),
+    "PUT /quotas/<project>": Operation(
+        does="Set the quotas of a project, by resource class (* is every other)",
+        body=_object({"quotas": _QUOTAS}, "quotas"), answer="Document",
+    ),
+    "DELETE /quotas/<project>": Operation(does="Take a project's quotas away: the defaults apply"),
     f"GET {NODE}/tags": Operation(does="List the tags of a node", answer=_object({"tags": _TAGS}, "tags")),
     f"PUT {NODE}/tags": Operation(
         does="Replace the tags of a node", body=_object({"tags": _TAGS}, "tags"), answer=_object({"tags": _TAGS}, "tags")
