@@ -15,6 +15,7 @@ from steelyard_local.checks import check_settings
 from steelyard_local.credentials import keep, write_clouds
 from steelyard_local.layout import Layout
 from steelyard_local.main import main, split_listen
+from steelyard_local.suite import is_service, replica_name
 
 
 def test_an_open_api_that_others_can_reach_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,3 +205,20 @@ def test_a_folder_that_is_just_being_cleared_is_not_said_to_run(
 
     with state.lock(layout, as_holder=False), pytest.raises(Conflict, match="just being stopped"):
         state.lock(layout)
+
+
+@pytest.mark.parametrize("replicas", ["0", "9"])
+def test_a_number_of_replicas_that_makes_no_sense_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], replicas: str
+) -> None:
+    assert main(["up", "--data", str(tmp_path), "--replicas", replicas]) == 2
+
+    assert "1 to 8" in capsys.readouterr().err
+
+
+def test_the_first_replica_has_the_name_of_its_service_and_all_are_known_as_services() -> None:
+    names = [replica_name("api-gateway", number) for number in (1, 2)]
+
+    assert names == ["api-gateway", "api-gateway-2"]
+    assert all(is_service(name) for name in (*names, "power", "power-8"))
+    assert not any(is_service(name) for name in ("nats", "rack", "rack-2", "api", "gateway-2"))

@@ -23,6 +23,7 @@ from .suite import Options
 from .supervisor import Supervisor
 
 DEFAULT_LISTEN = "127.0.0.1:6385"
+MOST_REPLICAS = 8
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,6 +52,13 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         help="also N simulated machines, enrolled as nodes (default: as last time; 0: none)",
+    )
+    up.add_argument(
+        "--replicas",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes of each service, which share its work (default: 1)",
     )
     up.add_argument("--detach", action="store_true", help="return when the API answers")
     up.set_defaults(run=_up)
@@ -117,6 +125,8 @@ def _up(options: argparse.Namespace) -> int:
             wanted.auth,
             "--data",
             str(wanted.layout.root),
+            "--replicas",
+            str(wanted.replicas),
         ]
         again += [word for each in options.step_provider for word in ("--step-provider", each)]
         return commands.detach(wanted.layout, again + (["--rack", str(wanted.rack)] if wanted.rack is not None else []))
@@ -152,12 +162,18 @@ def _options(options: argparse.Namespace, layout: Layout) -> Options:
         )
     if options.rack is not None and not 0 <= options.rack <= 10_000:
         raise InvalidRequest("--rack takes 0 to 10,000 machines")
+    replicas = getattr(options, "replicas", 1)
+    if not 1 <= replicas <= MOST_REPLICAS:
+        raise InvalidRequest(f"--replicas takes 1 to {MOST_REPLICAS}")
     if is_locked(layout):
         raise in_use(layout)  # before the port, which it probably has: that is not what is wrong
     port = port or free_port()
     check_port(host, port)
     providers = bus.step_providers(options.step_provider)
-    return Options(layout=layout, host=host, port=port, auth=options.auth, rack=options.rack, step_providers=providers)
+    return Options(
+        layout=layout, host=host, port=port, auth=options.auth, rack=options.rack, replicas=replicas,
+        step_providers=providers,
+    )  # fmt: skip
 
 
 def split_listen(text: str) -> tuple[str, int]:

@@ -30,13 +30,14 @@ MIGRATE_S = 120
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What ``up`` was asked for. ``rack`` None: as last time."""
+    """What ``up`` was asked for. ``rack`` None: as last time. ``replicas``: processes of each service."""
 
     layout: Layout
     host: str = "127.0.0.1"
     port: int = 6385
     auth: str = "none"
     rack: int | None = None
+    replicas: int = 1
     step_providers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -79,7 +80,9 @@ class Suite:
         self.report("Bringing the database up to date …")
         self._migrate(shared)
         for name in SERVICES:
-            self._start_child(self._service(name, shared), name, changed)
+            for number in range(1, self.options.replicas + 1):
+                child = self._service(name, shared, number)
+                self._start_child(child, child.name, changed)
 
     def watch(self) -> bool:
         """→ True when a child ended or was started again."""
@@ -117,15 +120,18 @@ class Suite:
             "PYTHONUNBUFFERED": "1",
         }
 
-    def _service(self, name: str, shared: dict[str, str]) -> Child:
-        is_gateway = name == "api-gateway"
+    def _service(self, name: str, shared: dict[str, str], number: int) -> Child:
+        """The ``number``-th of its replicas. Those of the gateway share the API's port: the kernel deals the
+        connections out (SO_REUSEPORT)."""
+        is_gateway, replica = name == "api-gateway", replica_name(name, number)
         bind = f"{_bracketed(self.options.host)}:{self.options.port}" if is_gateway else "127.0.0.1:0"
         settings = {
             **shared,
             **self.bus.settings(name),
             "STEELYARD_HTTP_BIND": bind,
-            "STEELYARD_PORT_FILE": str(self.layout.port_file(name)),
-            "STEELYARD_INSTANCE": f"{name}-1.{os.environ.get('STEELYARD_INSTANCE') or _host_name()}",
+            "STEELYARD_HTTP_SHARE_PORT": str(is_gateway and self.options.replicas > 1).lower(),
+            "STEELYARD_PORT_FILE": str(self.layout.port_file(replica)),
+            "STEELYARD_INSTANCE": f"{name}-{number}.{os.environ.get('STEELYARD_INSTANCE') or _host_name()}",
         }
         if name not in WITH_DATABASE:
             settings["STEELYARD_DATABASE_URL"] = ""  # what a service does not need it shall not know
@@ -134,13 +140,13 @@ class Suite:
         if not is_gateway:
             settings |= sign_in.WITHHELD
         module = f"steelyard_{name.replace('-', '_')}"
-        return children.program(self.layout, name, [module], settings, lambda: self._service_url(name))
+        return children.program(
+            self.layout, replica, [module], settings, lambda: self.options.url if is_gateway else self._url_of(replica)
+        )
 
-    def _service_url(self, name: str) -> str:
-        if name == "api-gateway":
-            return self.options.url
+    def _url_of(self, replica: str) -> str:
         try:
-            return f"http://127.0.0.1:{self.layout.port_file(name).read_text()}"
+            return f"http://127.0.0.1:{self.layout.port_file(replica).read_text()}"
         except OSError:
             return ""
 
@@ -172,6 +178,17 @@ class Suite:
             "--control", control, "--data-dir", str(self.layout.rack),
         ]  # fmt: skip
         return children.program(self.layout, "rack", arguments, {"PYTHONUNBUFFERED": "1"}, lambda: f"http://{control}")
+
+
+def replica_name(service: str, number: int) -> str:
+    """Of its process: the first has the service's own name."""
+    return service if number == 1 else f"{service}-{number}"
+
+
+def is_service(child: str) -> bool:
+    """Whether a process of this name is a replica of a service."""
+    name, _, number = child.rpartition("-")
+    return child in SERVICES or (name in SERVICES and number.isdecimal())
 
 
 def _rack_plan(options: Options) -> RackPlan | None:

@@ -20,7 +20,7 @@ from .enrol import enrol, rack_nodes
 from .sign_in import BY_TOKEN
 from .state import ProcessId, State
 from .status import probe
-from .suite import SERVICES, Options, Suite
+from .suite import SERVICES, Options, Suite, is_service
 
 WATCH_EVERY_S = 0.2
 READY_S = 90.0
@@ -112,7 +112,7 @@ class Supervisor:
     def _lacks(self, api: Api, suite: Suite) -> str:
         """What is not ready yet; by tokens we cannot sign in, and what each service says of itself has to do."""
         if self._options.auth in BY_TOKEN:
-            services = [child.state() for child in suite.children if child.name in SERVICES]
+            services = [child.state() for child in suite.children if is_service(child.name)]
             return "; ".join(f"{each.name} is {health}" for each in services if (health := probe(each)[0]) != "ready")
         has_drivers = api.call("GET", "/v1/drivers", timeout_s=5)["drivers"]
         return "" if has_drivers else "no worker has announced its drivers"

@@ -176,6 +176,7 @@ class _Application(BaseApplication, Generic[S, R]):  # type: ignore[misc]
             "bind": self._settings.http_bind, "workers": 1, "worker_class": "steelyard_common.http_worker.Worker",
             "threads": self._settings.http_threads, "keepalive": 65, "timeout": 60, "graceful_timeout": GRACE_S,
             "accesslog": None, "logger_class": _Logger, "control_socket_disable": True,
+            "reuse_port": self._settings.http_share_port,
             "proc_name": f"steelyard-{self._spec.name}", "when_ready": self._tell_port,
             "post_worker_init": self._begin, "worker_exit": self._end,
         }  # fmt: skip

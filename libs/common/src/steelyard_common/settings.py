@@ -178,6 +178,14 @@ class CommonSettings:
         default="127.0.0.1:0",
         metadata=env("STEELYARD_HTTP_BIND", "address and port of the service's HTTP; port 0 = any free one"),
     )
+    http_share_port: bool = field(
+        default=False,
+        metadata=env(
+            "STEELYARD_HTTP_SHARE_PORT",
+            "replicas on this machine may listen on the same port; the kernel deals out",
+            parse=boolean,
+        ),
+    )
     http_threads: int = field(
         default=16, metadata=env("STEELYARD_HTTP_THREADS", "requests that are answered at once", parse=positive)
     )
