@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 
 from . import sign_in
 from .drivers.over_bus import OverBus
+from .drivers.webhook_http import WebhookHttp
 from .handlers import (
     allocations,
     answers,
@@ -39,6 +40,7 @@ from .handlers import (
     refused,
     tenancy,
     volumes,
+    webhooks,
 )
 from .handlers.front import Front
 from .handlers.openapi.document import openapi
@@ -62,6 +64,8 @@ from .service.refusals import Refusals
 from .service.states import States
 from .service.tenancy import Tenancy
 from .service.vendor import Vendor
+from .service.webhook_sender import Sender
+from .service.webhooks import Webhooks
 from .service.workers import Workers
 from .settings import Settings
 from .settings_sign_in import HTTP_BASIC, KEYSTONE, OIDC
@@ -82,6 +86,7 @@ TABLES: dict[str, tuple[Sequence[Route], Sequence[Refusal]]] = {
     "conductors": (conductors.ROUTES, ()),
     "insight": (insight.ROUTES, ()),
     "operations": (operations.ROUTES, ()),
+    "webhooks": (webhooks.ROUTES, ()),
     "recipes": (recipes.ROUTES, recipes.REFUSALS),
     "allocations": (allocations.ROUTES, allocations.REFUSALS),
     "tenancy": (tenancy.ROUTES, ()),
@@ -159,10 +164,23 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         tenancy=Tenancy(inventory, gate),
         insight=Insight(inventory, states),
         operations=Operations(inventory, states, gate),
+        webhooks=Webhooks(inventory, sealer, settings.webhook_networks),
         refusals=Refusals(bus, settings.site, NAME),
         vendor=Vendor(power),
         ramdisks=Ramdisks(inventory),
     )
+
+
+def make_sender(settings: Settings, bus: Bus) -> Sender:
+    """What tells webhooks."""
+    inventory = OverBus(
+        bus, settings.site, "inventory", query_timeout_s=settings.query_timeout_s,
+        command_timeout_s=settings.command_timeout_s,
+    )  # fmt: skip
+    poster = WebhookHttp(
+        settings.webhook_networks, timeout_s=settings.webhook_timeout_s, ca_file=settings.webhook_ca_file
+    )
+    return Sender(inventory, settings.sealer(), poster)
 
 
 def make_policy(settings: Settings) -> Policy:
@@ -179,7 +197,9 @@ def make_sign_in(settings: Settings) -> SignIn:
 
 
 def start(settings: Settings) -> Running:
-    return Running(connect_service(settings, NAME))
+    running = Running(connect_service(settings, NAME))
+    running.add("webhooks", stop=make_sender(settings, running.bus).start().stop)
+    return running
 
 
 def make_app(settings: Settings, running: Running) -> Wsgi:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from steelyard_common.settings import env, seconds
 
+from .domain.addresses import Network, networks
 from .settings_sign_in import SignInSettings
 
 
@@ -76,6 +77,21 @@ class Settings(SignInSettings):
     project_burst: float = field(
         default=200.0,
         metadata=env("STEELYARD_PROJECT_BURST", "requests that a project may have saved up", parse=rate),
+    )
+
+    webhook_networks: tuple[Network, ...] = field(
+        default=(),
+        metadata=env(
+            "STEELYARD_WEBHOOK_NETWORKS", "internal networks that webhooks may be in, with commas: 10.20.0.0/16",
+            parse=networks,
+        ),
+    )  # fmt: skip
+    webhook_timeout_s: float = field(
+        default=10.0, metadata=env("STEELYARD_WEBHOOK_TIMEOUT_S", "seconds that a webhook may take", parse=seconds)
+    )
+    webhook_ca_file: str = field(
+        default="",
+        metadata=env("STEELYARD_WEBHOOK_CA_FILE", "authorities that webhooks' certificates may be from; empty = system"),
     )
 
     def check(self) -> None:

@@ -35,6 +35,7 @@ from ..service.refusals import Refusals
 from ..service.states import States
 from ..service.tenancy import Tenancy
 from ..service.vendor import Vendor
+from ..service.webhooks import Webhooks
 from ..service.workers import Workers
 from .answers import BodyRefused, BodyTooLarge, not_modified
 
@@ -70,6 +71,7 @@ class Services:
     tenancy: Tenancy
     insight: Insight
     operations: Operations
+    webhooks: Webhooks
     refusals: Refusals
     vendor: Vendor
     ramdisks: Ramdisks

@@ -330,7 +330,28 @@ _FLEET = {
         body=_object({"running": {"enum": ["finish", "abort"]}}),
     ),
 }  # fmt: skip
+_WEBHOOK: Json = _object(
+    {"url": TEXT, "secret": TEXT, "events": {"type": "array", "items": TEXT}, "filters": {"type": "object"},
+     "description": {"type": ["string", "null"]}, "enabled": {"type": "boolean"}}, "url",
+)  # fmt: skip
+_WEBHOOKS = {
+    "GET /webhooks": Operation(
+        does="List webhooks", query=("limit", "marker"), answer="Document", many="webhooks"
+    ),
+    "POST /webhooks": Operation(
+        does="Create a webhook; its secret is shown this once", body=_WEBHOOK, answer="Document"
+    ),
+    "GET /webhooks/<uuid>": Operation(does="Show a webhook", answer="Document"),
+    "PATCH /webhooks/<uuid>": Operation(does="Change a webhook", body="Patch", answer="Document"),
+    "DELETE /webhooks/<uuid>": Operation(does="Delete a webhook with its deliveries"),
+    "GET /webhooks/<uuid>/deliveries": Operation(
+        does="List what a webhook was told, and will be", query=("limit", "marker", "status"), answer="Document",
+        many="deliveries",
+    ),
+    "POST /webhooks/<uuid>/deliveries/<delivery>/redeliver": Operation(does="Deliver again", answer="Document"),
+    "POST /webhooks/<uuid>/test": Operation(does="Send an event that says nothing", answer="Document"),
+}  # fmt: skip
 OPERATIONS: dict[str, Operation] = {
     **_NODES, **_MANAGEMENT, **_PARTS, **_AROUND, **_WORKERS, **_RECIPES, **_TENANCY, **_VENDOR, **_INSIGHT, **_OTHER,
-    **_FLEET,
+    **_FLEET, **_WEBHOOKS,
 }  # fmt: skip
