@@ -23,7 +23,9 @@ DEADLINE_S = 3.0
 GRACE_S = 2.5  # a call waits up to 2 s for the bus before its own deadline begins
 FROZEN_S = 8.0
 CHANGERS = 10  # with reader and prober fewer than the gateway's threads: who waits for one waits longer
-REASONS = ("no answer in time", "is away", "was lost", "away or busy", "its answer never came")
+CROWD = 40  # more than the gateway's threads
+REASONS = ("no answer in time", "is away", "was lost", "away or busy", "its answer never came", "requests wait",
+           "all threads were in use")  # fmt: skip
 FROZEN = ["PostgreSQL", "nats-server", "power", "inventory"]
 
 
@@ -93,6 +95,32 @@ def _read_until(finished: threading.Event, client: Client) -> None:
 def _live_until(finished: threading.Event, client: Client) -> None:
     while not finished.wait(0.2):
         client.call("GET", "/health/live")
+
+
+@pytest.mark.slow
+def test_more_clients_than_threads_cost_no_more_than_a_deadline(suite: RunningSuite, operator: Operator) -> None:
+    clients, prober = [Client(suite.url) for _ in range(CROWD)], Client(suite.url)
+    finished = threading.Event()
+
+    with ThreadPoolExecutor(CROWD + 1) as pool:
+        work = [pool.submit(_read_until, finished, client) for client in clients]
+        work.append(pool.submit(_live_until, finished, prober))
+        try:
+            with _frozen(suite.pid, "inventory"):
+                finished.wait(FROZEN_S)
+            operator.call("GET", "/v1/nodes")
+        finally:
+            finished.set()
+        for each in work:
+            each.result()
+
+    given = [answer for client in clients for answer in client.answers]
+    assert {answer.status for answer in given} == {200, 503}
+    assert max(answer.after_s for answer in given) < DEADLINE_S + GRACE_S
+    # Half of the threads wait; the others say so at once, again and again.
+    assert sum(answer.status == 503 and answer.after_s < 1.0 for answer in given) > 3 * CROWD
+    assert {answer.status for answer in prober.answers} == {200}
+    assert max(answer.after_s for answer in prober.answers) < 1.0
 
 
 @pytest.mark.slow

@@ -16,7 +16,11 @@ import pytest
 from steelyard_common.http_worker import MAX_BODY, MAX_HEAD, Incoming
 
 _SERVER = """
+    import threading
     from gunicorn.app.base import BaseApplication
+    from steelyard_common.http import WAITED_S
+
+    freed = threading.Event()
 
     class Echo(BaseApplication):
         def load_config(self):
@@ -30,6 +34,11 @@ _SERVER = """
         def load(self):
             def echo(environ, start_response):
                 body = environ["wsgi.input"].read()
+                if environ["PATH_INFO"] == "/hold":
+                    freed.wait(30)
+                    body = b"%f" % WAITED_S.get()
+                if environ["PATH_INFO"] == "/metrics":
+                    freed.set()
                 start_response("200 OK", [("Content-Length", str(len(body)))])
                 return [body]
             return echo
@@ -125,6 +134,24 @@ def test_unfinished_requests_keep_nobody_out(server: tuple[int, subprocess.Popen
     assert {status for status, _ in answers} == {OK}
     assert [body for _, body in answers] == [b"", b"hello", b"", b"hello", b"12\r\n\r\n12"]
     assert time.monotonic() - start < 3
+
+
+def test_health_is_answered_while_all_threads_are_held_and_more_requests_wait(
+    server: tuple[int, subprocess.Popen[str]],
+) -> None:
+    port, _ = server
+
+    with contextlib.ExitStack() as held:
+        clients = [held.enter_context(_say(port, b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")) for _ in range(5)]
+        start = time.monotonic()
+        for path in (b"/health/live", b"/health/ready?x", b"/health/live", b"/metrics"):
+            assert _ask(port, b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n") == (OK, b"")
+        asked_for = time.monotonic() - start
+        answers = [_answer(held.enter_context(client.makefile("rb"))) for client in clients]
+
+    assert asked_for < 3
+    waited = sorted(float(body) for _, body in answers)
+    assert waited[1] < waited[2]  # three of them had to wait for a thread, and it is known how long
 
 
 def test_requests_follow_each_other_on_one_connection(server: tuple[int, subprocess.Popen[str]]) -> None:

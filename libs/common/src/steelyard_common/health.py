@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLate
 from typing import Any
 
 from .errors import SteelyardError
 
 Check = Callable[[], bool]
+ANSWER_WITHIN_S = 2.0  # a part that stands still is not well
 
 
 class Parts:
@@ -16,6 +21,8 @@ class Parts:
     def __init__(self) -> None:
         self._stops: list[Callable[[], None]] = []
         self._checks: dict[str, Check] = {}
+        self._asked: dict[str, Future[bool]] = {}
+        self._lock = threading.Lock()
 
     def add(self, name: str, *, stop: Callable[[], None] | None = None, check: Check | None = None) -> None:
         if stop is not None:
@@ -24,8 +31,20 @@ class Parts:
             self._checks[name] = check
 
     def health(self) -> Mapping[str, bool]:
-        """Each part's answer; one that raises is not well."""
-        return {name: _ask(check) for name, check in self._checks.items()}
+        """Each part's answer; one that raises, or says nothing for long, is not well."""
+        with self._lock:
+            asked = {name: self._ask(name, check) for name, check in self._checks.items()}
+        until = time.monotonic() + ANSWER_WITHIN_S
+        return {name: _answer(answer, until) for name, answer in asked.items()}
+
+    def _ask(self, name: str, check: Check) -> Future[bool]:
+        """In a thread of its own; a question that is still open is not asked again."""
+        known = self._asked.get(name)
+        if known is not None and not known.done():
+            return known
+        answer = self._asked[name] = Future()
+        threading.Thread(target=_run, args=(check, answer), name=f"health-{name}", daemon=True).start()
+        return answer
 
     def stop(self) -> None:
         """Stop all parts, the last one first, also when one of them fails; the first failure is raised at the end."""
@@ -39,10 +58,19 @@ class Parts:
             raise failure
 
 
-def _ask(check: Check) -> bool:
+def _run(check: Check, answer: Future[bool]) -> None:
     try:
-        return check()
+        answer.set_result(check())
     except (SteelyardError, OSError):
+        answer.set_result(False)
+    except BaseException as error:  # noqa: BLE001  a bug: for who asked
+        answer.set_exception(error)
+
+
+def _answer(answer: Future[bool], until: float) -> bool:
+    try:
+        return answer.result(max(0.0, until - time.monotonic()))
+    except TooLate:
         return False
 
 

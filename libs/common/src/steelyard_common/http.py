@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import orjson
@@ -12,6 +13,8 @@ from .errors import NotFound, SteelyardError, Unavailable
 
 StartResponse = Callable[..., Any]
 Wsgi = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+# How long the request that this thread answers had to wait for the thread, in seconds.
+WAITED_S: ContextVar[float] = ContextVar("waited_s", default=0.0)
 _PHRASES = {200: "OK", 404: "Not Found", 503: "Service Unavailable"}
 
 

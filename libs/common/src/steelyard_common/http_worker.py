@@ -1,7 +1,10 @@
-"""gunicorn's threaded worker, with one rule more: a request takes a thread when it is here as a whole.
+"""gunicorn's threaded worker, with two rules more.
 
-gunicorn reads requests in its threads: as many clients as there are threads, each with a request that never ends,
-then keep everybody out, health checks too. Here the loop that accepts connections collects head and body first.
+Rule 1  A request takes a thread when it is here as a whole. gunicorn reads requests in its threads: as many clients as
+        there are threads, each with a request that never ends, then keep everybody out. Here the loop that accepts
+        connections collects head and body first.
+Rule 2  Whether the process is alive, ready, and how it fares is answered by threads of their own, however many requests
+        wait for one.
 """
 
 from __future__ import annotations
@@ -11,10 +14,13 @@ import selectors
 import socket
 import struct
 import time
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from .http import WAITED_S
 
 MAX_HEAD = 64 * 1024
 MAX_BODY = 4 * 1024 * 1024  # the bus carries less; between the two the service says itself what is too large
@@ -23,6 +29,8 @@ WHOLE_WITHIN_S = 20.0  # from the first look at a connection, or the end of its 
 STOPPING_S = 2.0
 SEND_STALLS_S = 20  # a client that takes nothing of its answer for so long is left
 READ_BYTES = 64 * 1024
+# What is asked about the process itself: the beginning of the request → threads for it. Being ready may take a while.
+ASIDE = {b"GET /health/live": 1, b"GET /health/ready": 2, b"GET /metrics": 1}
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*(?=\r\n|$)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
@@ -109,6 +117,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._incoming: dict[TConn, Incoming] = {}
         self._held = 0
         self._look_at = 0.0
+        self._aside = {begin: ThreadPoolExecutor(threads) for begin, threads in ASIDE.items()}
 
     def enqueue_req(self, conn: TConn) -> None:
         """Every way into the pool leads through here: new connections, kept ones, what was read ahead."""
@@ -156,10 +165,24 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             conn.init()
             conn.parser.unreader.unread(bytes(incoming.data))
             conn.data_ready = True
-            super().enqueue_req(conn)
+            self._hand_over(conn, self._pool_for(incoming.data))
         elif incoming.expects_continue:
             incoming.expects_continue = False
             self._say(conn, "HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _pool_for(self, request: bytearray) -> Executor:
+        aside = next((pool for begin, pool in self._aside.items() if request.startswith(begin)), None)
+        return aside or self.tpool
+
+    def _hand_over(self, conn: TConn, pool: Executor) -> None:
+        """As gunicorn does it, to the pool that is wanted."""
+        answered = pool.submit(self._answer, conn, time.monotonic())
+        answered.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+    def _answer(self, conn: TConn, whole_at: float) -> Any:
+        """In a thread of the pool."""
+        WAITED_S.set(time.monotonic() - whole_at)
+        return self.handle(conn)
 
     def _end(self, conn: TConn, status: int | None = None) -> None:
         self._forget(conn)

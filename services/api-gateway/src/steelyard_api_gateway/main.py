@@ -135,6 +135,7 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         "inventory",
         query_timeout_s=settings.query_timeout_s,
         command_timeout_s=settings.command_timeout_s,
+        threads=settings.http_threads,
     )
     power = OverBus(
         bus,
@@ -142,6 +143,7 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         "power",
         query_timeout_s=settings.device_timeout_s,
         command_timeout_s=settings.device_timeout_s,
+        threads=settings.http_threads,
     )
     gate = Gate(make_policy(settings), inventory)
     states = States(inventory, sealer, gate)

@@ -140,7 +140,8 @@ FACTS: Mapping[str, Mapping[str, EventType]] = {
         ),
         "operation-finished": EventType(about="a group operation ended", data=_OPERATION, of="operation"),
         "webhook-tested": EventType(
-            about="somebody tries a webhook: only this webhook is told", data={"uuid": "UUID of the webhook"},
+            about="somebody tries a webhook: only this webhook is told",
+            data={"uuid": "UUID of the webhook"},
             of="webhook",
         ),
     },

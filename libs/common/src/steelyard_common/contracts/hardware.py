@@ -7,6 +7,16 @@ _STORAGE = ("noop", "external")
 _DEPLOY = ("direct", "ramdisk", "custom-agent", "anaconda")
 _PXE = ("ipxe", "pxe", "http-ipxe", "http")
 
+NETWORK_BOOTS = frozenset(_PXE)
+RAMDISK_BOOTS = NETWORK_BOOTS | {"redfish-virtual-media", "redfish-https"}
+# Interface → those of its implementations whose work an agent does on the node itself.
+AGENT_INTERFACES: dict[str, frozenset[str]] = {
+    "deploy": frozenset({"direct", "custom-agent", "anaconda"}),
+    "inspect": frozenset({"agent"}),
+    "raid": frozenset({"agent"}),
+    "rescue": frozenset({"agent"}),
+}
+
 HARDWARE_TYPES: dict[str, dict[str, tuple[str, ...]]] = {
     "redfish": {
         "bios": ("redfish", "no-bios"),

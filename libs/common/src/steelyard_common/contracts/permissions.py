@@ -170,8 +170,8 @@ def _consumers(site: str, row: Row) -> list[tuple[str, str, str]]:
     if row.rules_workflows:
         found.append((RESULTS_STREAM, subjects.RESULTS_DURABLE, subjects.result(site, "*")))
     if row.records:
-        for durable in (subjects.TIMELINE_DURABLE, subjects.WEBHOOKS_DURABLE):
-            found.append((EVENTS_STREAM, durable, subjects.all_events(site)))
+        durables = (subjects.TIMELINE_DURABLE, subjects.WEBHOOKS_DURABLE)
+        found += [(EVENTS_STREAM, durable, subjects.all_events(site)) for durable in durables]
     return found + [
         (EVENTS_STREAM, subjects.observer_durable(service), subjects.event(site, service, "*", "*"))
         for service in row.observes

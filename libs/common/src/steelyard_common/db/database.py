@@ -31,8 +31,8 @@ POOL_WAIT_S = 5
 STATEMENT_TIMEOUT_MS = 30_000
 IDLE_IN_TRANSACTION_MS = 60_000
 IDLE_CHECK_S = 1.0  # a connection that lay so long in the pool is looked at before it is used
-# The host of the database may vanish without a word. Waiting for an answer, a thread learns of it after 5 + 2 + 2 + 2 s,
-# with something sent and not acknowledged after DEAD_AFTER_S (which Linux takes for the end of the probes, too).
+# The host of the database may vanish without a word. Who waits for an answer learns of it after 5 + 2 + 2 + 2 s, with
+# something sent and not acknowledged after DEAD_AFTER_S (which Linux takes for the end of the probes, too).
 DEAD_AFTER_S = 11
 CONNECTING: dict[str, int] = {
     "connect_timeout": 5, "keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,

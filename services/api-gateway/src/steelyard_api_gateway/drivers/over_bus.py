@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from steelyard_common.bus import Bus
 from steelyard_common.bus.types import TAG
 from steelyard_common.contracts import subjects
+from steelyard_common.errors import OutcomeUnknown, SteelyardError, Unavailable
+from steelyard_common.http import WAITED_S
 from steelyard_common.telemetry import span
+
+LEAST_LEFT = 0.1  # of the deadline, for a request to be worth sending
 
 
 class _Last(threading.local):
@@ -29,11 +35,56 @@ def tag_of(reply: bytes) -> str | None:
     return _LAST.tag if reply is _LAST.reply else None
 
 
-class OverBus:
-    """One service; each request has a deadline, in seconds."""
+class _Line:
+    """Who waits for a service. One that stands still must not hold all our threads: those that it does not hold
+    answer at once that it is away, and try it again as soon as fewer wait."""
 
-    def __init__(self, bus: Bus, site: str, service: str, *, query_timeout_s: float, command_timeout_s: float) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most  # waiting, while nothing is answered
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._quiet_since = 0.0
+        self._given_up_at = 0.0  # when a call last ended without an answer
+
+    @contextmanager
+    def wait(self, patience_s: float) -> Iterator[None]:
+        """For one call. Errors: Unavailable when enough wait, and nothing was answered for ``patience_s``."""
+        with self._lock:
+            now = time.monotonic()
+            if self._waiting == 0 and now - self._given_up_at > patience_s:
+                self._quiet_since = now  # nobody asked
+            if self._waiting >= self._most and now - self._quiet_since >= patience_s:
+                raise Unavailable(f"{self._waiting} requests wait and nothing was answered for {patience_s:.0f} s")
+            self._waiting += 1
+        try:
+            yield
+        except (Unavailable, OutcomeUnknown):
+            self._given_up_at = time.monotonic()  # perhaps no answer at all
+            raise
+        except SteelyardError:
+            self._answered()
+            raise
+        else:
+            self._answered()
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def _answered(self) -> None:
+        self._quiet_since = time.monotonic()
+
+
+class OverBus:
+    """One service; each request has a deadline, in seconds, from when it was here as a whole.
+
+    ``threads``: how many answer our clients.
+    """
+
+    def __init__(
+        self, bus: Bus, site: str, service: str, *, query_timeout_s: float, command_timeout_s: float, threads: int = 16
+    ) -> None:
         self._bus = bus
+        self._line = _Line(max(1, threads // 2))
         self._site = site
         self._service = service
         self._query_timeout_s = query_timeout_s
@@ -48,8 +99,12 @@ class OverBus:
         return self._ask(subject, body, headers, self._command_timeout_s)
 
     def _ask(self, subject: str, body: Mapping[str, Any], headers: Mapping[str, str], timeout_s: float) -> bytes:
+        """Errors: Unavailable also when too little time is left: it is not sent then."""
         told: dict[str, str] = {}
-        with span(f"ask {subject}"):
-            reply = self._bus.request(subject, body, timeout_s=timeout_s, headers=headers, told=told)
+        left_s = timeout_s - WAITED_S.get()
+        if left_s < timeout_s * LEAST_LEFT:
+            raise Unavailable("all threads were in use for too long")
+        with span(f"ask {subject}"), self._line.wait(timeout_s / 2):
+            reply = self._bus.request(subject, body, timeout_s=left_s, headers=headers, told=told)
         _LAST.reply, _LAST.tag = reply, told.get(TAG)
         return reply
