@@ -6,19 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
-from steelyard_common.bmc import driver_info
 from steelyard_common.contracts.api import INTERFACES, NODE_DEFAULT_FIELDS
 from steelyard_common.db import Database
 from steelyard_common.errors import InvalidRequest
 
+from ..domain import validation
 from ..domain.values import as_uuid
-from ..domain.workflows import check_console
-from ..store import node_pages, nodes, pages, render
+from ..store import node_pages, nodes, pages, ports, render
 from ..store.node_pages import LISTING
 from ..store.records import CHASSIS
 from ..store.sql import Row
 from .context import Api, Asked
-from .workers import Clock, Directory, Workers
+from .workers import Clock, Workers
 
 STATES = (
     "console_enabled", "last_error", "power_state", "provision_state", "provision_updated_at", "target_power_state",
@@ -28,10 +27,6 @@ STATES_SINCE = {"raid_config": 12, "target_raid_config": 12, "boot_mode": 75, "s
 POWER_TARGET = (
     "id", "busy", "maintenance", "fault", "provision_state", "target_power_state",
 )  # fmt: skip
-# Interfaces that need no provider: there is nothing that they do, or (fake) nothing that could be wrong.
-IDLE = frozenset({"noop", "external"})
-SPOKEN = frozenset({"power", "management"})
-NOT_VALIDATED = frozenset({"vendor"})
 MAX_POWER_TARGETS = 1000
 
 
@@ -93,10 +88,9 @@ class NodeViews:
         return render.dump(document)
 
     def console(self, ident: str) -> dict[str, Any]:
-        """``console_info``: where it is, null while it is off. Errors: NotFound, InvalidRequest."""
+        """``console_info``: where it is, null while it is off or there is none. Errors: NotFound."""
         with self._database.read() as connection:
             node = nodes.get(connection, ident)
-        check_console(node["console_interface"])
         is_on = node["console_enabled"]
         return {"console_enabled": is_on, "console_info": {} if is_on else None}
 
@@ -109,10 +103,17 @@ class NodeViews:
         """Each interface's result, without asking the BMC. Errors: NotFound."""
         with self._database.read() as connection:
             node = nodes.get(connection, ident)
-        directory = self._workers.directory()
-        return {
-            interface: _result(node, interface, directory) for interface in INTERFACES if interface not in NOT_VALIDATED
-        }
+            has_port = bool(ports.of_node(connection, node["uuid"]))
+        return validation.validate(
+            validation.Validated(
+                uuid=node["uuid"],
+                interfaces={name: node[f"{name}_interface"] for name in INTERFACES},
+                driver_info=node["driver_info"],
+                instance_info=node["instance_info"],
+                has_port=has_port,
+                provides=self._workers.directory().provides,
+            )
+        )
 
     def power_targets(self, shard: int, after_id: int, limit: int) -> dict[str, Any]:
         """Nodes of one shard for power sync, in id order; ``next`` is None on the last page."""
@@ -126,21 +127,3 @@ class NodeViews:
             for node in found
         ]
         return {"targets": targets, "next": found[-1]["id"] if len(found) == limit else None}
-
-
-def _result(node: dict[str, Any], interface: str, directory: Directory) -> dict[str, Any]:
-    name = node[f"{interface}_interface"]
-    if name is None:
-        return {"result": None, "reason": "not supported"}
-    if name == f"no-{interface}":
-        return {"result": False, "reason": f"Node {node['uuid']} does not support {interface} (interface '{name}')."}
-    if name in IDLE or (name == "fake" and interface not in SPOKEN):
-        return {"result": True}
-    if not directory.provides(interface, name):
-        return {"result": False, "reason": f"No live worker provides the {interface} interface '{name}'."}
-    if interface in SPOKEN:
-        try:
-            driver_info.validate(name, node["driver_info"])
-        except InvalidRequest as error:
-            return {"result": False, "reason": error.message}
-    return {"result": True}

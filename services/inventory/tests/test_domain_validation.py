@@ -1,0 +1,78 @@
+"""What `validate` says of each interface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from steelyard_inventory.domain.validation import Validated, validate
+
+BOOTABLE = {"deploy_kernel": "http://k", "deploy_ramdisk": "http://r"}
+ALL = dict.fromkeys(("boot", "deploy", "inspect", "rescue", "raid", "power", "management"), "fake")
+
+
+def said(interface: str, *, has_port: bool = True, live: bool = True, **more: Any) -> str | bool:
+    """The reason, or True."""
+    chosen = {name: value for name, value in more.items() if name in ALL}
+    node = Validated(
+        uuid="u", interfaces={**ALL, **chosen}, driver_info=more.get("driver_info", BOOTABLE),
+        instance_info=more.get("instance_info", {}), has_port=has_port, provides=lambda _interface, _name: live,
+    )  # fmt: skip
+    result = validate(node)[interface]
+    assert result["result"] is not False or result["reason"]
+    return result["result"] or str(result["reason"])
+
+
+def test_fake_interfaces_lack_nothing_even_without_ports() -> None:
+    assert all(said(interface, has_port=False, driver_info={}) is True for interface in ALL)
+
+
+@pytest.mark.parametrize("boot", ["ipxe", "pxe", "http", "http-ipxe"])
+def test_a_network_boot_needs_a_port_and_a_ramdisk(boot: str) -> None:
+    assert "does not have any port" in str(said("boot", boot=boot, has_port=False))
+    assert "driver_info.deploy_kernel, driver_info.deploy_ramdisk" in str(said("boot", boot=boot, driver_info={}))
+    assert said("boot", boot=boot) == f"The boot interface '{boot}' cannot bring an image to the node in this release."
+
+
+def test_virtual_media_needs_no_port_and_takes_an_iso_instead_of_a_ramdisk() -> None:
+    boot = "redfish-virtual-media"
+    assert "port" not in str(said("boot", boot=boot, has_port=False))
+    assert "missing" not in str(said("boot", boot=boot, driver_info={"deploy_iso": "http://i"}))
+    assert "driver_info.deploy_kernel" in str(said("boot", boot=boot, driver_info={}))
+
+
+@pytest.mark.parametrize(
+    ("interface", "name"),
+    [
+        ("deploy", "direct"), ("deploy", "custom-agent"), ("deploy", "anaconda"), ("inspect", "agent"),
+        ("rescue", "agent"), ("raid", "agent"),
+    ],
+)  # fmt: skip
+def test_what_needs_the_agent_says_that_this_release_cannot_boot_it(interface: str, name: str) -> None:
+    chosen: dict[str, Any] = {interface: name, "boot": "ipxe"}
+    reason = said(interface, **chosen, instance_info={"image_source": "http://i"})
+
+    assert reason == f"The {interface} interface '{name}' needs the agent ramdisk, which this release cannot boot."
+
+
+def test_all_that_is_missing_is_told_at_once() -> None:
+    reason = str(said("deploy", deploy="direct", boot="ipxe", has_port=False, driver_info={}))
+
+    assert "does not have any port" in reason
+    assert "driver_info.deploy_ramdisk" in reason
+    assert "instance_info.image_source" in reason
+    assert "cannot boot" in reason
+    assert "boots a ramdisk" in str(said("inspect", inspect="agent"))
+
+
+def test_a_deployment_from_memory_needs_its_image() -> None:
+    image = {"kernel": "http://k", "ramdisk": "http://r"}
+    assert said("deploy", deploy="ramdisk", instance_info=image) is True
+    assert said("deploy", deploy="ramdisk", instance_info={"boot_iso": "http://i"}) is True
+    assert "instance_info.kernel" in str(said("deploy", deploy="ramdisk"))
+    assert "cannot bring" in str(said("deploy", deploy="ramdisk", boot="ipxe", instance_info=image))
+
+
+def test_an_interface_that_nobody_serves_is_not_valid() -> None:
+    assert said("power", power="fake", live=False) == "No live worker provides the power interface 'fake'."
+    assert "No live worker provides the raid interface 'redfish'." in str(said("raid", raid="redfish", live=False))
