@@ -9,6 +9,9 @@ import psutil
 
 # The rack stands for hardware: what it burns is not the control plane's.
 HARDWARE = "steelyard_rack"
+SERVICES = tuple(
+    f"steelyard_{name}" for name in ("inventory", "power", "boot", "inspector", "firmware", "console", "api_gateway")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,7 @@ def _is_hardware(process: psutil.Process) -> bool:
 
 def _service(process: psutil.Process) -> str:
     command = _command(process)
-    for word in ("steelyard_inventory", "steelyard_power", "steelyard_api_gateway", "nats-server", "postgres"):
+    for word in (*SERVICES, "nats-server", "postgres"):
         if word in command or word in process.name():
             return word.removeprefix("steelyard_")
     return "runner"

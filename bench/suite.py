@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from steelyard_local.testing import running_suite
 
@@ -18,10 +19,11 @@ class Suite:
 
     api: Api
     tree: Tree
+    data: Path
 
 
 @contextlib.contextmanager
 def running(*options: str) -> Iterator[Suite]:
     """``steelyard up`` with these options."""
     with running_suite(*options) as suite:
-        yield Suite(api=Api(suite.url), tree=Tree(root=suite.pid))
+        yield Suite(api=Api(suite.url), tree=Tree(root=suite.pid), data=suite.data)

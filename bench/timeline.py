@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import psycopg
@@ -120,7 +121,7 @@ def _measure(url: str, rows: int, count: int, rounds: int) -> list[Figure]:
     took_s = fill(url, uuids, rows, now)
     after = lists()
 
-    def ask(verb: str, **asked: object) -> list[float]:
+    def ask(verb: str, **asked: Any) -> list[float]:
         return times_ms(lambda: desk.ask(verb, ident=pick.choice(uuids), **asked), rounds)
 
     ago = (now - timedelta(days=200)).isoformat()

@@ -1,0 +1,129 @@
+"""Two replicas of each service share the work; either may die, and all may be restarted in turn under load."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+from steelyard_local.testing import RunningSuite, running_suite
+
+from .lives import Lives, fake_body
+from .operator import Operator
+
+SERVICES = ("inventory", "power", "boot", "api-gateway")
+REPLICAS = [name for service in SERVICES for name in (service, f"{service}-2")]
+NODES = 8
+BACK_WITHIN_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def suite() -> Iterator[RunningSuite]:
+    with running_suite("--replicas", "2") as suite:
+        yield suite
+
+
+def _process(suite: RunningSuite, replica: str) -> psutil.Process | None:
+    """Of the runner's record; None while there is none."""
+    children = json.loads((suite.data / "state.json").read_text())["children"]
+    (process,) = (child["process"] for child in children if child["name"] == replica)
+    try:
+        return psutil.Process(process["pid"]) if process else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _wait_for_another(suite: RunningSuite, replica: str, old: psutil.Process) -> None:
+    end = time.monotonic() + BACK_WITHIN_S
+    while (new := _process(suite, replica)) is None or new == old or not _is_ready(suite, replica):
+        assert time.monotonic() < end, f"{replica} did not come back"
+        time.sleep(0.2)
+
+
+def _is_ready(suite: RunningSuite, replica: str) -> bool:
+    """It says so itself. (Of the gateway's replicas any may answer: they have one port; one that is bound serves.)"""
+    try:
+        port = (suite.data / "ports" / replica).read_text()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _family_cpu_s(suite: RunningSuite, replica: str) -> float:
+    process = _process(suite, replica)
+    assert process is not None
+    return sum(sum(each.cpu_times()[:2]) for each in (process, *process.children(recursive=True)))
+
+
+class Load:
+    """Fake nodes that live one life after the other until told to stop."""
+
+    def __init__(self, suite: RunningSuite, prefix: str) -> None:
+        self.operator = Operator(suite.url)
+        self.lived = 0
+        self._stop, self._over = threading.Event(), threading.Event()
+        self._pool = ThreadPoolExecutor(NODES)
+        nodes = [Lives(self.operator, fake_body(f"{prefix}-{i}"), self._over, has_machine=False) for i in range(NODES)]
+        self._lives = [self._pool.submit(self._live, each) for each in nodes]
+
+    def _live(self, lives: Lives) -> int:
+        for count in itertools.count():
+            if self._stop.is_set():
+                return count
+            lives.live()
+        raise AssertionError
+
+    def __enter__(self) -> Load:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        try:
+            self.lived = sum(lives.result() for lives in self._lives)
+        finally:
+            self._over.set()
+            self._pool.shutdown()
+
+
+@pytest.mark.slow
+def test_the_work_is_shared(suite: RunningSuite) -> None:
+    before = {name: _family_cpu_s(suite, name) for name in REPLICAS}
+    with Load(suite, "shared") as load:
+        time_limit = threading.Event()
+        time_limit.wait(8)
+    used = {name: _family_cpu_s(suite, name) - before[name] for name in REPLICAS}
+
+    print({name: round(seconds, 2) for name, seconds in used.items()}, load.lived, "lives", load.operator.seen)
+    assert load.lived >= NODES
+    for service in SERVICES:
+        pair = used[service], used[f"{service}-2"]
+        assert min(pair) >= 0.15 * sum(pair), f"{service}: one replica did almost all: {pair}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["terminated in turn", "killed in turn"])
+def test_each_replica_may_go_under_load_and_nothing_is_lost(suite: RunningSuite, how: str) -> None:
+    with Load(suite, how.split()[0]) as load:
+        for name in REPLICAS:
+            process = _process(suite, name)
+            assert process is not None
+            if how.startswith("killed"):
+                for each in (*process.children(recursive=True), process):
+                    each.kill()
+            else:
+                process.terminate()
+            _wait_for_another(suite, name, process)
+
+    print(how, load.lived, "lives", load.operator.seen)
+    assert load.lived >= NODES
+    assert load.operator.ask("GET", "/v1/nodes")["nodes"] == []
+    if not how.startswith("killed"):
+        unwell = {status: count for status, count in load.operator.seen.items() if status >= 500}
+        assert not unwell, "whoever leaves in order lets nobody wait"
