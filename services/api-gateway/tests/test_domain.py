@@ -340,7 +340,8 @@ def test_a_verb_without_what_it_needs_is_refused() -> None:
 @pytest.mark.parametrize(
     "step",
     [
-        1, {}, {"interface": "bios"}, {"interface": "z.z", "step": "x"}, {"interface": "network", "step": "x"}, _STEP | {"args": []}, _STEP | {"order": -1},
+        1, {}, {"interface": "bios"}, {"interface": "z.z", "step": "x"}, {"interface": "network", "step": "x"},
+        _STEP | {"args": []}, _STEP | {"order": -1},
         _STEP | {"order": True}, _STEP | {"bogus": 1}, _STEP | {"execute_on_child_nodes": "yes"}, _STEP | {"step": ""},
         _STEP | {"priority": 1}, _STEP | {"interface": []},
     ],

@@ -179,7 +179,6 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/quotas/<project>"): {"quotas": {"big": 1}},
     ("PUT", "/nodes/<ident>/states/power"): {"target": "power on"},
     ("PUT", "/nodes/<ident>/states/provision"): {"target": "manage"},
-    ("POST", "/nodes/<ident>/plans"): {"target": "manage"},
     ("PUT", "/nodes/<ident>/states/boot_mode"): {"target": "uefi"},
     ("PUT", "/nodes/<ident>/states/secure_boot"): {"target": True},
     ("PUT", "/nodes/<ident>/states/raid"): {},

@@ -1,5 +1,6 @@
 """Explanations: every state in every situation has all parts; a dozen read word for word."""
 
+# ruff: noqa: E501 - texts are whole, as people read them
 from __future__ import annotations
 
 from dataclasses import replace

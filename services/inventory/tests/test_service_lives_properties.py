@@ -148,7 +148,8 @@ class Lives(RuleBasedStateMachine):
         rows = self.stage.rows(
             "SELECT n.provision_state, n.target_provision_state AS target, n.reservation, l.workflow_uuid AS lock, "
             "count(w.uuid) FILTER (WHERE NOT w.parked) AS held, count(w.uuid) FILTER (WHERE w.parked) AS parked, "
-            "bool_and(w.due_at IS NOT NULL) FILTER (WHERE w.uuid IS NOT NULL) AS due, n.clean_step, n.driver_internal_info AS internal "
+            "bool_and(w.due_at IS NOT NULL) FILTER (WHERE w.uuid IS NOT NULL) AS due, n.clean_step, "
+            "n.driver_internal_info AS internal "
             "FROM nodes n LEFT JOIN locks l ON l.node_uuid = n.uuid "
             "LEFT JOIN workflows w ON w.node_uuid = n.uuid AND w.finished_at IS NULL GROUP BY n.id, l.workflow_uuid"
         )

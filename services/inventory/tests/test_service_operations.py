@@ -52,7 +52,7 @@ class Group:
         return [self.stage.add_fake(state, **columns) for _ in range(count)]
 
     def create(self, verb: str, *, api: Api = API, caller: Caller = WHO, **asked: Any) -> str:
-        whole = {"uuid": str(uuid4()), "verb": verb, "parameters": {}, "selector": None, "nodes": None,
+        whole: dict[str, Any] = {"uuid": str(uuid4()), "verb": verb, "parameters": {}, "selector": None, "nodes": None,
                  "parallelism": 50}  # fmt: skip
         return str(orjson.loads(self.operations.create({**whole, **asked}, api, caller))["uuid"])
 
@@ -148,7 +148,7 @@ def test_a_runner_that_dies_anywhere_leaves_no_node_out_and_does_nothing_twice(g
             raise Killed
         return found
 
-    lifecycle.judge = dying  # type: ignore[method-assign]
+    lifecycle.judge = dying  # type: ignore[method-assign, assignment]
     killed = 0
     for _ in range(30):
         group.stage.clock.advance(2.1)

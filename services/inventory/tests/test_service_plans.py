@@ -43,8 +43,9 @@ STEPS = [*CORE, ERASE, DEPLOY, NAMED]
 
 
 def offer(desk: Desk, steps: Sequence[dict[str, Any]] = STEPS) -> None:
-    provides = {"deploy": ["fake"], "bios": ["fake"]}
-    desk.announce("boot-1.here", service="boot", provides=provides, steps=list(steps))
+    for service, interface in (("boot", "deploy"), ("firmware", "bios")):
+        served = [step for step in steps if step["interface"] == interface]
+        desk.announce(f"{service}-1.here", service=service, provides={interface: ["fake"]}, steps=served)
 
 
 @pytest.fixture

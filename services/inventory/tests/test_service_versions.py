@@ -71,7 +71,7 @@ def test_each_record_takes_a_change_for_what_it_is_and_refuses_one_for_what_it_w
     with desk.database.begin() as transaction:  # volumes change only while the machine is off
         transaction.connection.execute(nodes.update().values(power_state="power off"))
     noun = "port" if word == "port" else "record"
-    first = ask(desk, "cmd", f"create-{word}", **{noun: made})
+    first = ask(desk, "cmd", f"create-{word}", if_match=None, **{noun: made})
     uuid = first.body["uuid"]
     patch = [{"op": "add", "path": change[0], "value": change[1]}]
 

@@ -12,7 +12,8 @@ from steelyard_common.contracts import subjects
 from steelyard_common.errors import Conflict, NotFound
 from steelyard_common.testing import SetClock
 from steelyard_inventory.domain.webhooks import MOST_AT_ONCE, PAUSES_S
-from steelyard_inventory.testing import BASE_URL, NAME, SITE, Desk
+from steelyard_inventory.main import NAME
+from steelyard_inventory.testing import BASE_URL, SITE, Desk
 
 
 class Hooks:

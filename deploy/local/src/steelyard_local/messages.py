@@ -84,7 +84,7 @@ def _services() -> Mapping[str, Sequence[tuple[str, str, type[Schema] | None]]]:
     inventory = Inventory(settings, Database(settings.database_url, "none"), lambda: datetime.now(UTC))
     rows = []
     for endpoint in inventory.endpoints():
-        _, _, kind, verb = endpoint.subject.split(".")
+        _, _, kind, verb = endpoint.subject.split(".", 3)
         rows.append((kind, verb, endpoint.schema))
     power = [
         (kind, verb, row[0]) for kind, table in (("qry", QUERIES), ("cmd", COMMANDS)) for verb, row in table.items()

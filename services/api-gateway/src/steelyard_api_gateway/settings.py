@@ -91,7 +91,9 @@ class Settings(SignInSettings):
     )
     webhook_ca_file: str = field(
         default="",
-        metadata=env("STEELYARD_WEBHOOK_CA_FILE", "authorities that webhooks' certificates may be from; empty = system"),
+        metadata=env(
+            "STEELYARD_WEBHOOK_CA_FILE", "authorities that webhooks' certificates may be from; empty = system"
+        ),
     )
 
     def check(self) -> None:

@@ -21,9 +21,10 @@ SITE = "local"
 SEAL_KEY = Sealer.new_key()
 QUERIES = {
     "inventory": [
-        "access", "usage", "quotas", "node-tags", "nodes", "node", "node-states", "node-console", "validate-node", "traits", "ports",
-        "port", "drivers", "driver", "conductors", "conductor", "all-chassis", "chassis", "portgroups", "portgroup",
-        "volume-connectors", "volume-connector", "volume-targets", "volume-target", "shards", "vifs", "node-children",
+        "access", "usage", "quotas", "node-tags", "nodes", "node", "node-states", "node-console", "validate-node",
+        "traits", "ports", "port", "drivers", "driver", "conductors", "conductor", "all-chassis", "chassis",
+        "portgroups", "portgroup", "volume-connectors", "volume-connector", "volume-targets", "volume-target",
+        "shards", "vifs", "node-children",
         "node-bios", "node-bios-setting", "node-firmware", "node-history", "node-history-entry", "node-inventory",
         "deploy-templates", "deploy-template", "runbooks", "runbook", "runbook-traits",
         "operations", "operation", "operation-nodes", "operation-targets",
@@ -37,11 +38,13 @@ QUERIES = {
 }  # fmt: skip
 COMMANDS = {
     "inventory": [
-        "create-node", "update-node", "delete-node", "set-quotas", "delete-quotas", "set-tags", "set-maintenance", "set-traits", "create-port",
-        "update-port", "delete-port", "create-chassis", "update-chassis", "delete-chassis", "create-portgroup",
-        "update-portgroup", "delete-portgroup", "create-volume-connector", "update-volume-connector",
+        "create-node", "update-node", "delete-node", "set-quotas", "delete-quotas", "set-tags", "set-maintenance",
+        "set-traits", "create-port", "update-port", "delete-port", "create-chassis", "update-chassis", "delete-chassis",
+        "create-portgroup", "update-portgroup", "delete-portgroup", "create-volume-connector",
+        "update-volume-connector",
         "delete-volume-connector", "create-volume-target", "update-volume-target", "delete-volume-target",
-        "attach-vif", "detach-vif", "set-power", "set-provision", "set-boot-mode", "set-secure-boot", "set-target-raid", "set-console",
+        "attach-vif", "detach-vif", "set-power", "set-provision", "set-boot-mode", "set-secure-boot",
+        "set-target-raid", "set-console",
         "create-operation", "retry-operation", "abort-operation", "create-webhook", "update-webhook",
         "delete-webhook", "test-webhook", "redeliver-webhook", "take-deliveries", "settle-deliveries",
         "create-deploy-template", "update-deploy-template", "delete-deploy-template", "create-runbook",
@@ -124,5 +127,6 @@ def message(response: TestResponse) -> str:
 
 
 def make_api(bus: MemoryBus, *, sign_in: SignIn | None = None, **settings: Any) -> Api:
-    whole = Settings(**{"site": SITE, "seal_keys": SEAL_KEY, "project_rate": 0.0} | settings)
+    given: dict[str, Any] = {"site": SITE, "seal_keys": SEAL_KEY, "project_rate": 0.0} | settings
+    whole = Settings(**given)
     return Api(create_app(whole, bus, sign_in).test_client())

@@ -113,9 +113,7 @@ class Inventory:
         self.views = NodeViews(database, self.workers, clock)
         self.webhooks = Webhooks(database, settings.site, clock)
         self.runner = Runner(database, settings.site, clock, self.lifecycle)
-        self.operations = Operations(
-            database, settings.site, clock, self.views, self.runner.wake, self.lifecycle.wake
-        )
+        self.operations = Operations(database, settings.site, clock, self.views, self.runner.wake, self.lifecycle.wake)
         self.records = NodeRecords(
             database,
             settings.site,
@@ -143,9 +141,7 @@ class Inventory:
         self.runbooks = Recipes(database, settings.site, clock, RUNBOOK)
         self.rules = Recipes(database, settings.site, clock, INSPECTION_RULE)
         self.matcher = Matcher(database, settings.site, clock, settings.zone_key)
-        self.allocations = Allocations(
-            database, settings.site, clock, self.matcher.wake, quota=settings.default_quota
-        )
+        self.allocations = Allocations(database, settings.site, clock, self.matcher.wake, quota=settings.default_quota)
 
     def endpoints(self) -> list[Endpoint]:
         """The service's table of contents."""

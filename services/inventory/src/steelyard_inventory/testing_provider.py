@@ -1,7 +1,8 @@
 """A step provider for tests: all services' steps for fake hardware in one, behind the bus's twin.
 
 It answers each message once when told to (``run``), Done unless ``behaviour`` says otherwise for a step's label: a
-list of results, one a slice. It works on any bus that remembers what was published; real services replace it in system tests.
+list of results, one a slice. It works on any bus that remembers what was published; real services replace it in
+system tests.
 """
 
 from __future__ import annotations

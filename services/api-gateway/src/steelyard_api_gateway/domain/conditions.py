@@ -38,7 +38,8 @@ def is_known(header: str, tag: str) -> bool:
 
 
 def _tags(name: str, header: str) -> list[str]:
-    found, at = [], 0
+    found: list[str] = []
+    at = 0
     while at < len(header):
         match = _TAG.match(header, at)
         if match is None or len(found) == MOST:

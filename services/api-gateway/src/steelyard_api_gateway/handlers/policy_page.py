@@ -34,8 +34,8 @@ def _roles() -> str:
 ## How a request is judged
 
 * Roles imply one another: {implied}. `service` stands apart.
-* A caller has the scope of the *system*, or of one *project*. Without sign-in and by HTTP Basic it is the system's, with
-  the role `admin`.
+* A caller has the scope of the *system*, or of one *project*. Without sign-in and by HTTP Basic it is the system's,
+  with the role `admin`.
 * What a caller may not see is not there: 404, as if it did not exist. What it sees and may not do is 403.
 * Lists hold what the caller's project owns or leases (nodes, and what hangs on them), owns (allocations), or owns or
   everybody may see (runbooks), unless the rule `…:list_all` lets it see all.

@@ -56,7 +56,7 @@ def _rule(name: str, rule: Any) -> dict[str, Any] | None:
         or ("with" in rule) == ("group" in rule)
     ):
         raise InvalidRequest(f"{name} must be an object with key and either with or group")
-    key = rule.get("key")
+    key: Any = rule.get("key")
     if not _is_text(key) or not all(path_of(key)) or len(path_of(key)) > MAX_DEPTH:
         raise InvalidRequest(f"{name}: key must name a property of nodes, as rack or location.rack")
     if "group" in rule:

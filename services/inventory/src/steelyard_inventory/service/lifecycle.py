@@ -99,9 +99,7 @@ class Lifecycle:
 
         return _command(ident, "provision", event, caller, decide, event)
 
-    def begin(
-        self, ident: str, event: Event, caller: Caller, decide: Callable[[Connection, NodeRow], Intent]
-    ) -> None:
+    def begin(self, ident: str, event: Event, caller: Caller, decide: Callable[[Connection, NodeRow], Intent]) -> None:
         """A verb of states/provision that somebody else judges, with the node's row taken. Errors: as ``decide``."""
         self._ask(ident, "provision", event, caller, decide, event)
 

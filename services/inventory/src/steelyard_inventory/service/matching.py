@@ -32,7 +32,9 @@ SETTLED = Counter("steelyard_allocations_settled", "Allocations that got a node,
 
 
 class Matcher:
-    """``zone_key``: the property that is a node's zone. ``wake`` may be called by any thread; ``match_one`` by many at once, here and in other processes."""
+    """``zone_key``: the property that is a node's zone.
+
+    ``wake`` may be called by any thread; ``match_one`` by many at once, here and in other processes."""
 
     def __init__(self, database: Database, site: str, clock: Clock, zone_key: Sequence[str] = ("zone",)) -> None:
         self._database = database

@@ -166,7 +166,7 @@ def count_suitable(
     connection: Connection, allocation: Mapping[str, Any], where: Mapping[str, Any]
 ) -> tuple[int, int]:  # fmt: skip
     """(free nodes that suit, locked or not; free nodes of the class and the candidates)."""
-    values = _wanted(allocation) | where
+    values = {**_wanted(allocation), **where}
     suitable, with_class = connection.execute(_count_statement(_conditions_in(where)), values).one()
     return suitable, with_class
 

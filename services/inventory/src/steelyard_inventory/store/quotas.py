@@ -22,34 +22,33 @@ _LOCK = text(
     "SELECT pg_advisory_xact_lock(k) FROM (SELECT DISTINCT hashtextextended(p, 7) AS k "
     "FROM unnest(CAST(:projects AS text[])) p ORDER BY 1) ordered"
 )
-_LEASED = (
-    "n.lessee IS NOT DISTINCT FROM {p} AND n.owner IS DISTINCT FROM {p} "
-    "AND n.provision_state = ANY(CAST(:in_use AS text[])) "
-)
 _USED = text(
     "SELECT (SELECT count(*) FROM allocations WHERE owner = :project AND resource_class = :resource_class "
     "AND state <> 'error') + (SELECT count(*) FROM nodes n WHERE n.lessee = :project "
-    f"AND n.resource_class = :resource_class AND {_LEASED.format(p=':project')}"  # noqa: S608 - constants
+    "AND n.resource_class = :resource_class AND n.lessee IS DISTINCT FROM n.owner "
+    "AND n.provision_state = ANY(CAST(:in_use AS text[])) "
     "AND NOT EXISTS (SELECT 1 FROM allocations a WHERE a.uuid = n.allocation_uuid AND a.owner = :project))"
 )
 _WHOSE = text(
     "SELECT n.resource_class, n.owner, a.owner FROM nodes n LEFT JOIN allocations a ON a.uuid = n.allocation_uuid "
     "WHERE n.uuid = :node"
 )
-_FREE = "n.provision_state = 'available' AND n.instance_uuid IS NULL AND NOT n.maintenance"
 _PEOPLE = "who.project IS NOT NULL OR (n.owner IS NULL AND n.lessee IS NULL)"
 _NODES = (
     "SELECT who.project, n.resource_class, "
     "count(*) FILTER (WHERE n.owner = who.project) AS owned, count(*) FILTER (WHERE n.lessee = who.project) AS leased, "
     "count(*) FILTER (WHERE n.provision_state = 'active') AS active, "
-    f"count(*) FILTER (WHERE {_FREE}) AS available, "
-    f"count(*) FILTER (WHERE {_LEASED.format(p='who.project')}AND a.owner IS DISTINCT FROM who.project) AS used "
+    "count(*) FILTER (WHERE n.provision_state = 'available' AND n.instance_uuid IS NULL AND NOT n.maintenance) "
+    "AS available, "
+    "count(*) FILTER (WHERE n.lessee IS NOT DISTINCT FROM who.project AND n.owner IS DISTINCT FROM who.project "
+    "AND n.provision_state = ANY(CAST(:in_use AS text[])) AND a.owner IS DISTINCT FROM who.project) AS used "
     "FROM nodes n LEFT JOIN allocations a ON a.uuid = n.allocation_uuid "
     "CROSS JOIN LATERAL (SELECT n.owner AS project UNION SELECT n.lessee) who WHERE {where} GROUP BY 1, 2"
 )
 _ALLOCATIONS = (
     "SELECT owner, resource_class, count(*) FILTER (WHERE state = 'allocating') AS allocating, "
-    "count(*) FILTER (WHERE state = 'active') AS allocated FROM allocations WHERE state <> 'error' {where} GROUP BY 1, 2"
+    "count(*) FILTER (WHERE state = 'active') AS allocated FROM allocations WHERE state <> 'error' {where} "
+    "GROUP BY 1, 2"
 )
 _BY_NODE = {
     True: text(_NODES.replace("{where}", "(n.owner = :project OR n.lessee = :project) AND who.project = :project")),

@@ -257,12 +257,15 @@ _TENANCY = {
     "GET /quotas/<project>": Operation(does="Show the quotas of a project", answer="Document"),
     "PUT /quotas/<project>": Operation(
         does="Set the quotas of a project, by resource class (* is every other)",
-        body=_object({"quotas": _QUOTAS}, "quotas"), answer="Document",
+        body=_object({"quotas": _QUOTAS}, "quotas"),
+        answer="Document",
     ),
     "DELETE /quotas/<project>": Operation(does="Take a project's quotas away: the defaults apply"),
     f"GET {NODE}/tags": Operation(does="List the tags of a node", answer=_object({"tags": _TAGS}, "tags")),
     f"PUT {NODE}/tags": Operation(
-        does="Replace the tags of a node", body=_object({"tags": _TAGS}, "tags"), answer=_object({"tags": _TAGS}, "tags")
+        does="Replace the tags of a node",
+        body=_object({"tags": _TAGS}, "tags"),
+        answer=_object({"tags": _TAGS}, "tags"),
     ),
     f"DELETE {NODE}/tags": Operation(does="Remove all tags of a node"),
     f"GET {NODE}/tags/<tag>": Operation(does="Ask whether a node has a tag (404: no)"),
