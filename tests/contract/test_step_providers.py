@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 import pytest
-import steelyard_boot.domain
-import steelyard_boot.handlers
+import steelyard_boot.domain.catalogue
+import steelyard_boot.handlers.steps
 import steelyard_console.domain
 import steelyard_console.handlers
 import steelyard_firmware.domain
@@ -64,7 +64,7 @@ def _power(clock: Clock) -> Functions:
 
 ALL = [
     Provider(steelyard_power.domain.catalogue.OFFER, _power),
-    Provider(steelyard_boot.domain.OFFER, steelyard_boot.handlers.step_functions),
+    Provider(steelyard_boot.domain.catalogue.OFFER, steelyard_boot.handlers.steps.step_functions),
     Provider(steelyard_inspector.domain.OFFER, steelyard_inspector.handlers.step_functions),
     Provider(steelyard_firmware.domain.OFFER, steelyard_firmware.handlers.step_functions),
     Provider(steelyard_console.domain.OFFER, steelyard_console.handlers.step_functions),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from steelyard_boot.domain import OFFER, STEPS, check_ramdisk
+from steelyard_boot.domain.catalogue import OFFER, STEPS, check_ramdisk
 from steelyard_common.errors import InvalidRequest, Unsupported
 
 IMAGE = {"kernel": "http://example.com/k", "ramdisk": "http://example.com/r"}

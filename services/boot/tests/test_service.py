@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from steelyard_boot.domain import AGENT_DEPLOYS, STEPS
-from steelyard_boot.handlers import step_functions
+from steelyard_boot.domain.catalogue import AGENT_DEPLOYS, STEPS
+from steelyard_boot.handlers.steps import step_functions
 from steelyard_common.bus import MemoryBus
 from steelyard_common.contracts.steps import Done, Failed, StepResult
 from steelyard_common.errors import InvalidRequest, Unsupported

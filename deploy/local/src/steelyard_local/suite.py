@@ -23,8 +23,8 @@ from .credentials import Credentials, keep
 from .layout import Layout, read_json
 
 SERVICES = ("inventory", "power", "boot", "inspector", "firmware", "console", "api-gateway")
-WITH_DATABASE = ("inventory", "power")
-WITH_SECRETS = ("power", "api-gateway")  # the gateway seals them, power opens them
+WITH_DATABASE = ("inventory", "power", "boot")
+WITH_SECRETS = ("power", "boot", "api-gateway")  # the gateway seals them, the others open them
 MIGRATE_S = 120
 
 

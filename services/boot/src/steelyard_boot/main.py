@@ -2,15 +2,50 @@
 
 from __future__ import annotations
 
+from flask import Flask
 from steelyard_common import runner
-from steelyard_common.provider import service_spec
+from steelyard_common.bus import connect_service
+from steelyard_common.db import Database, Relay, migrate
+from steelyard_common.health import Parts
+from steelyard_common.provider import provide
 from steelyard_common.provider.starting import now
 
-from .domain import OFFER
-from .handlers import step_functions
+from .domain.catalogue import OFFER
+from .handlers.http import make_app
+from .handlers.steps import step_functions
 from .settings import Settings
 
-SPEC = service_spec(OFFER, Settings, lambda _settings, _bus: step_functions(now))
+NAME = "boot"
+MIGRATIONS = "steelyard_boot:migrations"
+
+
+class Boot(Parts):
+    """The running service."""
+
+    def http(self) -> Flask:
+        """What machines ask."""
+        return make_app([])
+
+
+def start(settings: Settings) -> Boot:
+    """Errors: Unavailable while the bus or the database is away."""
+    parts = Boot()
+    database = Database(settings.database_url, NAME, pool_size=settings.database_pool)
+    parts.add("database", stop=database.close, check=database.is_alive)
+    bus = connect_service(settings, NAME)
+    parts.add("bus", stop=bus.close, check=lambda: bus.is_connected)
+    parts.add("outbox", stop=Relay(database, bus).start().stop)
+    provide(parts, bus, settings, OFFER, step_functions(now))
+    return parts
+
+
+SPEC = runner.ServiceSpec(
+    name=NAME,
+    settings=Settings,
+    start=start,
+    make_app=lambda _settings, parts: parts.http(),
+    migrate=lambda settings: migrate(NAME, settings.database_url, NAME, MIGRATIONS),
+)
 
 
 def main() -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from steelyard_common.provider import ProviderSettings
+from steelyard_common.settings import DatabaseSettings, SealSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(ProviderSettings):
-    """What every step provider reads; boot has no setting of its own yet."""
+class Settings(DatabaseSettings, SealSettings, ProviderSettings):
+    """All of it; times in seconds."""

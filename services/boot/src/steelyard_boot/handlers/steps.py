@@ -9,12 +9,12 @@ from steelyard_common.provider import Clock, Functions, StepFunction
 from steelyard_common.provider.fakes import FAKE, switched
 from steelyard_common.provider.slices import by_implementation, nothing_to_do
 
-from .domain import AGENT_DEPLOYS
-from .service import no_agent_yet, prepare_for_agent, prepare_ramdisk
+from ..domain.catalogue import AGENT_DEPLOYS
+from ..service.steps import no_agent_yet, prepare_for_agent, prepare_ramdisk
 
 
 def step_functions(clock: Clock) -> Functions:
-    """The rows of ``domain.STEPS``."""
+    """The rows of ``domain.catalogue.STEPS``."""
     fake = switched(clock)
 
     def deploy(agent: StepFunction, ramdisk: StepFunction) -> StepFunction:

@@ -6,7 +6,7 @@ from steelyard_common.contracts.steps import Done, StepResult
 from steelyard_common.errors import Unsupported
 from steelyard_common.provider import Slice, StepFunction
 
-from .domain import ADOPTING, WHAT_INSTEAD, check_ramdisk
+from ..domain.catalogue import ADOPTING, WHAT_INSTEAD, check_ramdisk
 
 
 def prepare_ramdisk(piece: Slice) -> StepResult:

@@ -1,0 +1,1 @@
+"""The edges: the steps that arrive by the bus, what is asked by the bus, and the HTTP that machines speak."""

@@ -1,0 +1,1 @@
+"""The tables of boot and their queries: functions that take a connection and never commit."""
