@@ -12,6 +12,7 @@ from marshmallow import Schema, fields, validate
 from nats.js.api import DiscardPolicy, RetentionPolicy
 from steelyard_common.bus.streams import DUPLICATES_S, stream_configs
 from steelyard_common.contracts.facts import FACTS, EventType
+from steelyard_common.contracts.shapes import Part
 from steelyard_common.contracts.steps import Again, Done, Failed, Outcome, ResultMessage, Step, StepMessage, Wait
 from steelyard_common.db import Database
 from steelyard_common.errors import DeviceUnreachable
@@ -41,6 +42,7 @@ _KINDS: Mapping[type[fields.Field[Any]], str] = {
     fields.Integer: "integer", fields.Float: "number", fields.Boolean: "boolean", fields.Dict: "object",
     fields.Nested: "object", fields.String: "text", fields.List: "list",
 }  # fmt: skip
+_WORDS = {"string": "text", "array": "list"}
 _EVENTS = """\
 ## Events
 
@@ -131,10 +133,18 @@ def _shapes() -> str:
 
 def _events(service: str, facts: Mapping[str, EventType]) -> str:
     rows = [
-        (f"`{name}`", fact.of, fact.about, "; ".join(f"`{field}`: {words}" for field, words in fact.data.items()))
+        (f"`{name}`", fact.of, fact.about, "; ".join(f"`{field}`: {_told(part)}" for field, part in fact.data.items()))
         for name, fact in facts.items()
     ]
     return "\n".join([f"### Events of {service}\n", *_table(("fact", "of", "what", "data"), rows), ""])
+
+
+def _told(part: Part) -> str:
+    """``UUID of the node``; null and missing are said when they may be."""
+    said = part.schema["type"]
+    kinds: list[str] = said if isinstance(said, list) else [said]
+    kind = " or ".join(_WORDS.get(each, each) for each in kinds)
+    return f"{part.about} ({kind}{', may be missing' if part.is_optional else ''})"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
