@@ -18,7 +18,7 @@ import pytest
 from steelyard_api_gateway.domain.addresses import is_allowed, networks
 from steelyard_api_gateway.drivers.over_bus import OverBus
 from steelyard_api_gateway.drivers.webhook_http import WebhookHttp
-from steelyard_api_gateway.service.webhook_sender import Sender, signature
+from steelyard_api_gateway.service.webhook_sender import SPARE_S, THREADS, Sender, signature
 from steelyard_api_gateway.testing import SEAL_KEY, SITE, Api, Others, make_api, message
 from steelyard_common.bus import MemoryBus
 from steelyard_common.errors import DeviceUnreachable, Forbidden, InvalidRequest
@@ -256,6 +256,28 @@ def test_a_failure_is_told_with_its_reason(others: Others, receiver: Receiver) -
     assert settled(others)[0] == {"uuid": UUID, "answer": 503, "error": "HTTP 503"}
     assert settled(others)[1]["answer"] is None
     assert "internal" in settled(others)[1]["error"]
+
+
+def test_a_sender_takes_no_more_than_it_has_threads_for_and_holds_them_as_long_as_it_may_need(
+    others: Others, receiver: Receiver
+) -> None:
+    sender = make_sender(others)
+    lend(others, receiver.url)
+    sender.send_due()
+    eventually(lambda: len(settled(others)) == 1)
+    asked = next(body for name, body, _ in others.asked if name == "cmd.take-deliveries")
+    assert asked == {"most": THREADS, "hold_s": 20 + SPARE_S}
+
+    sealed = Sealer.from_text(SEAL_KEY).seal(SECRET)
+    row = {"event_id": "e2", "body": "{}", "url": receiver.url, "secret": sealed, "tries": 0}
+    many = [{**row, "uuid": f"{UUID[:-2]}{number:02d}"} for number in range(THREADS)]
+    others.replies["cmd.take-deliveries"] = orjson.dumps({"deliveries": many, "idle": False})
+    sender.send_due()
+    assert sender.send_due() == 0.1
+    eventually(lambda: len(settled(others)) >= THREADS + 1)
+    sender.stop()
+    limits = [body["most"] for name, body, _ in others.asked if name == "cmd.take-deliveries"]
+    assert all(1 <= each <= THREADS for each in limits)
 
 
 def test_without_webhooks_the_sender_asks_seldom(others: Others) -> None:

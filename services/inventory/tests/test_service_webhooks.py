@@ -8,8 +8,9 @@ from uuid import uuid4
 import orjson
 import pytest
 from steelyard_common.bus import CALLER, MemoryBus, Message
+from steelyard_common.bus.types import TAG
 from steelyard_common.contracts import subjects
-from steelyard_common.errors import Conflict, NotFound
+from steelyard_common.errors import Conflict, NotFound, PreconditionFailed
 from steelyard_common.testing import SetClock
 from steelyard_inventory.domain.webhooks import MOST_AT_ONCE, PAUSES_S
 from steelyard_inventory.main import NAME
@@ -43,12 +44,23 @@ class Hooks:
         self.bus.deliver()
         return event_id
 
-    def lend(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.desk.tell("take-deliveries")["deliveries"]
+    def lend(self, **asked: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.desk.tell("take-deliveries", **asked)["deliveries"]
         return found
 
     def settle(self, delivery: dict[str, Any], answer: int | None = 200, error: str | None = None) -> None:
         self.desk.tell("settle-deliveries", answers=[{"uuid": delivery["uuid"], "answer": answer, "error": error}])
+
+    def version(self, webhook: str) -> str:
+        told: dict[str, str] = {}
+        body = {"api": {"minor": 115, "base_url": BASE_URL}, "uuid": webhook}
+        self.bus.request(subjects.query(SITE, NAME, "webhook"), body, timeout_s=5, told=told)
+        return told[TAG].strip('"').split("-")[0]
+
+    def change(self, verb: str, webhook: str, version: str, **more: Any) -> None:
+        caller = orjson.dumps({"user": "ada", "request_id": "r", "if_match": [version]}).decode()
+        body = {"api": {"minor": 115, "base_url": BASE_URL}, "uuid": webhook, **more}
+        self.bus.request(subjects.command(SITE, NAME, verb), body, timeout_s=5, headers={CALLER: caller})
 
     def deliveries(self, webhook: str, **asked: Any) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.desk.ask("webhook-deliveries", uuid=webhook, **asked)["deliveries"]
@@ -152,6 +164,37 @@ def test_one_webhook_has_only_so_many_out_at_once(hooks: Hooks) -> None:
     assert hooks.lend() == []
     assert len(hooks.deliveries(slow)) == MOST_AT_ONCE + 4
     assert len(hooks.deliveries(quick)) == 1
+
+
+def test_who_has_few_threads_takes_few_of_each_webhook_in_turn_and_says_how_long_it_may_be_at_them(
+    hooks: Hooks,
+) -> None:
+    for _ in range(2):
+        hooks.create()
+    for _ in range(3):
+        hooks.tell("fault-changed", str(uuid4()))
+    taken = hooks.lend(most=2, hold_s=5)
+    assert len({each["event_id"] for each in taken}) == 1, "the oldest, for each of the two"
+    assert len(hooks.lend()) == 4
+    hooks.clock.advance(6)
+    assert {each["uuid"] for each in hooks.lend()} == {each["uuid"] for each in taken}
+
+
+def test_a_change_that_is_meant_for_what_a_webhook_no_longer_is_is_refused(hooks: Hooks) -> None:
+    webhook = hooks.create()
+    hooks.tell("fault-changed", str(uuid4()))
+    before = hooks.version(webhook)
+    hooks.settle(hooks.lend()[0], 500, "HTTP 500")
+    assert hooks.version(webhook) == before, "deliveries do not change it"
+
+    hooks.change("update-webhook", webhook, before, changes={"description": "mine"})
+    assert hooks.version(webhook) != before
+    for verb, more in (("update-webhook", {"changes": {"description": "yours"}}), ("delete-webhook", {})):
+        with pytest.raises(PreconditionFailed):
+            hooks.change(verb, webhook, before, **more)
+    assert hooks.desk.ask("webhook", uuid=webhook)["description"] == "mine"
+    hooks.change("delete-webhook", webhook, hooks.version(webhook))
+    assert hooks.desk.ask("webhooks") == {"webhooks": []}
 
 
 def test_a_receiver_that_is_gone_switches_its_webhook_off_until_somebody_switches_it_on(hooks: Hooks) -> None:

@@ -182,7 +182,7 @@ def make_sender(settings: Settings, bus: Bus) -> Sender:
     poster = WebhookHttp(
         settings.webhook_networks, timeout_s=settings.webhook_timeout_s, ca_file=settings.webhook_ca_file
     )
-    return Sender(inventory, settings.sealer(), poster)
+    return Sender(inventory, settings.sealer(), poster, timeout_s=settings.webhook_timeout_s)
 
 
 def make_policy(settings: Settings) -> Policy:

@@ -111,7 +111,7 @@ class Inventory:
         self.leases = Leases(database, settings.instance, clock, site=settings.site)
         self.observations = Observations(database, starter, clock, self.engine.wake)
         self.views = NodeViews(database, self.workers, clock)
-        self.webhooks = Webhooks(database, settings.site, clock)
+        self.webhooks = Webhooks(database, settings.site, clock, settings.webhook_pauses_s)
         self.runner = Runner(database, settings.site, clock, self.lifecycle)
         self.operations = Operations(database, settings.site, clock, self.views, self.runner.wake, self.lifecycle.wake)
         self.records = NodeRecords(

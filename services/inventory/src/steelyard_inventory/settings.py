@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from steelyard_common.settings import DatabaseSettings, boolean, env, positive, seconds
 
 from .domain.traits import is_trait
+from .domain.webhooks import PAUSES_S
 
 SCHEMA = "inventory"
 
@@ -48,6 +49,11 @@ def trait_names(value: str) -> tuple[str, ...]:
     if wrong := [name for name in names if not is_trait(name)]:
         raise ValueError(f"{wrong[0]} is neither a standard trait nor CUSTOM_…")
     return names
+
+
+def pauses(value: str) -> tuple[float, ...]:
+    """Seconds, with commas."""
+    return tuple(seconds(each.strip()) for each in value.split(","))
 
 
 def property_path(value: str) -> tuple[str, ...]:
@@ -107,6 +113,14 @@ class Settings(DatabaseSettings):
     power_sync_window_s: float = field(
         default=600.0,
         metadata=env("STEELYARD_POWER_SYNC_WINDOW_S", "corrections further apart do not count as a row", parse=seconds),
+    )
+    webhook_pauses_s: tuple[float, ...] = field(
+        default=PAUSES_S,
+        metadata=env(
+            "STEELYARD_WEBHOOK_PAUSES_S",
+            "seconds to wait after each try of a webhook that failed, with commas; after the last it is a dead letter",
+            parse=pauses,
+        ),
     )
     timeline_days: int = field(
         default=400,

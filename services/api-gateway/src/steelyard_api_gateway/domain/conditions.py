@@ -19,7 +19,8 @@ _CONDITIONAL = re.compile(
     r"|/allocation)?"
     r"|/(ports|portgroups|chassis|allocations|deploy_templates|runbooks|inspection_rules)/<ident>"
     r"|/volume/(connectors|targets)/<ident>"
-    r"|/runbooks/<ident>/traits(/<trait>)?)"
+    r"|/runbooks/<ident>/traits(/<trait>)?"
+    r"|/webhooks/<uuid>)"
 )
 
 

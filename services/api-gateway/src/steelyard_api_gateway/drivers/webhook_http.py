@@ -32,7 +32,7 @@ class WebhookHttp:
         host, port = str(parts.hostname), parts.port or PORTS[parts.scheme]
         until = time.monotonic() + self._timeout_s
         try:
-            sock = self._connect(host, port)
+            sock = self._connect(host, port, until)
         except OSError as error:
             raise DeviceUnreachable(f"{host} cannot be reached: {_reason(error)}") from error
         # Time-outs of a socket are for each read: who sends a byte now and then would never meet one.
@@ -53,7 +53,7 @@ class WebhookHttp:
             watch.cancel()
             sock.close()
 
-    def _connect(self, host: str, port: int) -> socket.socket:
+    def _connect(self, host: str, port: int, until: float) -> socket.socket:
         """Errors: OSError, Forbidden."""
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         if not found:
@@ -64,7 +64,7 @@ class WebhookHttp:
         family, kind, protocol, _, place = found[0]
         sock = socket.socket(family, kind, protocol)
         try:
-            sock.settimeout(self._timeout_s)
+            sock.settimeout(max(0.1, until - time.monotonic()))
             sock.connect(place)
         except OSError:
             sock.close()

@@ -1,4 +1,4 @@
-"""Sends what is due for webhooks. Every gateway runs one: each delivery is lent to one of them for a minute.
+"""Sends what is due for webhooks. Every gateway runs one: each delivery is lent to one of them for a while.
 
 The signature is that of Standard Webhooks: HMAC-SHA256 over `<id>.<timestamp>.<body>`, so that the receiver knows who
 sent it, that nothing was changed, and that it is not an old one once more.
@@ -24,8 +24,9 @@ from ..drivers import Upstream
 
 log = get_logger(__name__)
 PREFIX = "whsec_"
-THREADS = 8
-LOOK_S, IDLE_S, FAILED_S = 1.0, 5.0, 5.0
+THREADS = 32
+BUSY_S, LOOK_S, IDLE_S, FAILED_S = 0.1, 1.0, 5.0, 5.0
+SPARE_S = 10.0  # of a loan: for a slow name server, and for the way there and back
 CONTENT_TYPE = "application/cloudevents+json"
 
 
@@ -39,23 +40,33 @@ class Sender:
     """``start`` begins the loop; ``send_due`` is one turn of it. ``now``: seconds since 1970."""
 
     def __init__(
-        self, inventory: Upstream, sealer: Sealer, poster: Poster, *, now: Callable[[], float] = time.time
-    ) -> None:
+        self, inventory: Upstream, sealer: Sealer, poster: Poster, *, timeout_s: float = 10.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
+        """``timeout_s``: how long the poster may take."""
         self._inventory = inventory
         self._sealer = sealer
         self._poster = poster
         self._now = now
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._free = THREADS
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(THREADS, "webhook")
         self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
 
     def send_due(self) -> float:
         """Begin to send what is due. → seconds until there may be more"""
-        told = orjson.loads(self._inventory.command("take-deliveries", {}, {}))
+        if self._free == 0:
+            return BUSY_S
+        asked_at = time.monotonic()
+        asked = {"most": self._free, "hold_s": 2 * self._timeout_s + SPARE_S}
+        told = orjson.loads(self._inventory.command("take-deliveries", asked, {}))
         for delivery in told["deliveries"]:
-            self._pool.submit(self._send, delivery)
+            self._take_thread(-1)
+            self._pool.submit(self._send, delivery, asked_at + self._timeout_s + SPARE_S)
         if told["deliveries"]:
-            return 0.1
+            return BUSY_S
         return IDLE_S if told["idle"] else LOOK_S
 
     def start(self) -> Sender:
@@ -81,12 +92,24 @@ class Sender:
                 pause = FAILED_S
             self._stopping.wait(pause)
 
-    def _send(self, delivery: Mapping[str, Any]) -> None:
+    def _take_thread(self, change: int) -> None:
+        with self._lock:
+            self._free += change
+
+    def _send(self, delivery: Mapping[str, Any], begin_by: float) -> None:
+        """``begin_by``: on time.monotonic(); from then on another may send it, and what follows it."""
+        try:
+            if time.monotonic() < begin_by:
+                self._send_one(delivery)
+        finally:
+            self._take_thread(1)
+
+    def _send_one(self, delivery: Mapping[str, Any]) -> None:
         try:
             answer, error = self._try(delivery)
             told = {"uuid": delivery["uuid"], "answer": answer, "error": error}
             self._inventory.command("settle-deliveries", {"answers": [told]}, {})
-        except SteelyardError as failure:  # its minute runs out, and it is sent again: the receiver knows it by its id
+        except SteelyardError as failure:  # its loan runs out, and it is sent again: the receiver knows it by its id
             log.warning("webhook not settled", delivery=delivery["uuid"], reason=failure.message)
         except Exception as failure:  # a pool swallows what is raised in it
             log.exception("webhook failed", delivery=delivery["uuid"], error=type(failure).__name__)

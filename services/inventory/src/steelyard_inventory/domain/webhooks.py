@@ -10,15 +10,16 @@ Rule 3  A project's webhook is told of the nodes that the project owns or leases
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 # Seconds to wait after each try; after the last one the delivery is dead: ten tries over some 21 hours.
-PAUSES_S = (5, 30, 120, 600, 1800, 3600, 7200, 21_600, 36_000)
+PAUSES_S = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0, 36_000.0)
 MOST_AT_ONCE = 4  # deliveries of one webhook: a slow one must not keep the others waiting
-TAKEN_S = 60.0  # how long somebody may be at sending one
+TAKEN_S = 60.0  # how long somebody may be at sending one who says nothing about it
+MOST_TAKEN = 1000  # deliveries at a time
 GONE = 410  # the receiver says that it wants no more
 DELIVERED_DAYS, DEAD_DAYS = 7, 30
 PENDING, DELIVERED, DEAD = "pending", "delivered", "dead"
@@ -49,6 +50,6 @@ def wants(webhook: Mapping[str, Any], told: Told) -> bool:
     return all(facts[name] == filters[name] for name in FILTERS if filters.get(name) is not None)
 
 
-def again_at(tries: int, now: datetime) -> datetime | None:
+def again_at(tries: int, now: datetime, pauses_s: Sequence[float] = PAUSES_S) -> datetime | None:
     """When to try again after so many tries failed; None: no more."""
-    return now + timedelta(seconds=PAUSES_S[tries - 1]) if tries <= len(PAUSES_S) else None
+    return now + timedelta(seconds=pauses_s[tries - 1]) if tries <= len(pauses_s) else None

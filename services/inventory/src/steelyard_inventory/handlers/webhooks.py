@@ -11,7 +11,7 @@ from steelyard_common.bus import Bus, Delivery, Endpoint
 from steelyard_common.contracts import subjects
 from steelyard_common.telemetry import get_logger
 
-from ..domain.webhooks import STATUSES
+from ..domain.webhooks import MOST_TAKEN, STATUSES, TAKEN_S
 from ..service.webhooks import Heard, Webhooks
 from .lifecycle import caller
 from .requests import MAX_LIMIT, ApiFacing, BusSchema, Table, api
@@ -60,6 +60,13 @@ class RedeliverSchema(OneSchema):
     delivery = fields.UUID(required=True)
 
 
+class TakeSchema(BusSchema):
+    """How many whoever sends has threads for, and how long it may be at them."""
+
+    most = fields.Integer(load_default=MOST_TAKEN, strict=True, validate=validate.Range(1, MOST_TAKEN))
+    hold_s = fields.Float(load_default=TAKEN_S, validate=validate.Range(1, 3600))
+
+
 class AnswerSchema(BusSchema):
     uuid = fields.UUID(required=True)
     answer = fields.Integer(allow_none=True, load_default=None)
@@ -83,16 +90,18 @@ def endpoints(site: str, webhooks: Webhooks) -> Sequence[Endpoint]:
     )
     table.command("create-webhook", CreateSchema, lambda r: webhooks.create(r.body["webhook"], api(r), caller(r)))
     table.command(
-        "update-webhook", UpdateSchema, lambda r: webhooks.update(str(r.body["uuid"]), r.body["changes"], api(r))
+        "update-webhook",
+        UpdateSchema,
+        lambda r: webhooks.update(str(r.body["uuid"]), r.body["changes"], api(r), caller(r)),
     )
-    table.command("delete-webhook", OneSchema, lambda r: webhooks.delete(str(r.body["uuid"])))
+    table.command("delete-webhook", OneSchema, lambda r: webhooks.delete(str(r.body["uuid"]), caller(r)))
     table.command("test-webhook", OneSchema, lambda r: webhooks.test(str(r.body["uuid"]), api(r), caller(r)))
     table.command(
         "redeliver-webhook",
         RedeliverSchema,
         lambda r: webhooks.redeliver(str(r.body["uuid"]), str(r.body["delivery"]), api(r)),
     )
-    table.command("take-deliveries", BusSchema, lambda _: webhooks.lend())
+    table.command("take-deliveries", TakeSchema, lambda r: webhooks.lend(r.body["most"], r.body["hold_s"]))
     table.command("settle-deliveries", SettleSchema, lambda r: webhooks.settle(r.body["answers"]))
     return table.rows  # fmt: skip
 

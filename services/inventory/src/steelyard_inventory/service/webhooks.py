@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import orjson
 from prometheus_client import Counter
+from steelyard_common.bus.types import Tagged
 from steelyard_common.contracts.events import cloud_event
 from steelyard_common.db import Database
 from steelyard_common.secrets import MASK
@@ -20,6 +21,7 @@ from steelyard_common.secrets import MASK
 from ..domain import webhooks as rules
 from ..domain.values import as_uuid
 from ..domain.webhooks import Told
+from ..store import tables, versions
 from ..store import webhooks as store
 from .context import Api
 from .lifecycle import Caller
@@ -46,10 +48,14 @@ class Heard:
 class Webhooks:
     """Queries and commands; ``take`` is for the stream, ``lend`` and ``settle`` for senders."""
 
-    def __init__(self, database: Database, site: str, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, site: str, clock: Clock, pauses_s: Sequence[float] = rules.PAUSES_S
+    ) -> None:  # fmt: skip
+        """``pauses_s``: how long to wait after each try that failed."""
         self._database = database
         self._site = site
         self._clock = clock
+        self._pauses_s = pauses_s
         self._forget_at = clock()
 
     # ---- records
@@ -60,7 +66,7 @@ class Webhooks:
         row = {**given, "owner": caller.project, "visible": api.sight.visible}
         with self._database.begin() as transaction:
             store.insert(transaction.connection, row, now)
-            return orjson.dumps(document(store.get(transaction.connection, row["uuid"]), api))
+            return _shown(store.get(transaction.connection, row["uuid"]), api)
 
     def list_all(self, marker: str | None, limit: int, api: Api) -> bytes:
         with self._database.read() as connection:
@@ -73,20 +79,23 @@ class Webhooks:
     def show(self, uuid: str, api: Api) -> bytes:
         """Errors: NotFound."""
         with self._database.read() as connection:
-            return orjson.dumps(document(store.get(connection, uuid), api))
+            return _shown(store.get(connection, uuid), api)
 
-    def update(self, uuid: str, changes: Mapping[str, Any], api: Api) -> bytes:
-        """→ the document. Errors: NotFound."""
+    def update(self, uuid: str, changes: Mapping[str, Any], api: Api, caller: Caller) -> bytes:
+        """→ the document. Errors: NotFound, PreconditionFailed."""
         with self._database.begin() as transaction:
             row = store.take(transaction.connection, uuid) | dict(changes)
+            versions.require(transaction.connection, tables.webhooks, uuid, caller.if_match)
             if row["enabled"]:
                 row["disabled_reason"] = None
             store.update(transaction.connection, row, self._clock())
-            return orjson.dumps(document(store.get(transaction.connection, uuid), api))
+            return _shown(store.get(transaction.connection, uuid), api)
 
-    def delete(self, uuid: str) -> None:
-        """With its deliveries. Errors: NotFound."""
+    def delete(self, uuid: str, caller: Caller) -> None:
+        """With its deliveries. Errors: NotFound, PreconditionFailed."""
         with self._database.begin() as transaction:
+            store.take(transaction.connection, uuid)
+            versions.require(transaction.connection, tables.webhooks, uuid, caller.if_match)
             store.delete(transaction.connection, uuid)
 
     def deliveries(self, uuid: str, status: str | None, marker: str | None, limit: int, api: Api) -> bytes:
@@ -147,15 +156,15 @@ class Webhooks:
 
     # ---- senders
 
-    def lend(self) -> bytes:
-        """Deliveries to send within ``TAKEN_S``: {uuid, event_id, body, url, secret (sealed), tries}. ``idle``: there
+    def lend(self, most: int = rules.MOST_TAKEN, hold_s: float = rules.TAKEN_S) -> bytes:
+        """Deliveries to send within ``hold_s``: {uuid, event_id, body, url, secret (sealed), tries}. ``idle``: there
         is no webhook at all."""
         now = self._clock()
         with self._database.begin() as transaction:
             connection = transaction.connection
             if not store.enabled(connection):
                 return orjson.dumps({"deliveries": [], "idle": True})
-            rows = store.take_due(connection, now, now + timedelta(seconds=rules.TAKEN_S))
+            rows = store.take_due(connection, now, now + timedelta(seconds=hold_s), most)
             if now >= self._forget_at:
                 self._forget_at = now + timedelta(seconds=FORGET_EVERY_S)
                 store.forget(connection, now)
@@ -174,7 +183,7 @@ class Webhooks:
             ]
             if not open_ones:
                 return
-            settled = [_settled(row, by_uuid[row["uuid"]], now) for row in open_ones]
+            settled = [_settled(row, by_uuid[row["uuid"]], now, self._pauses_s) for row in open_ones]
             store.settle(connection, settled)
             for gone in {row["webhook_uuid"] for row in open_ones if by_uuid[row["uuid"]]["answer"] == rules.GONE}:
                 webhook = store.take(connection, gone)
@@ -190,16 +199,22 @@ def _told(heard: Heard, whose: Mapping[str, tuple[str | None, str | None]]) -> T
     return Told(service=heard.service, fact=heard.fact, subject=heard.subject, owner=owner, lessee=lessee)
 
 
-def _settled(row: Mapping[str, Any], told: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _settled(
+    row: Mapping[str, Any], told: Mapping[str, Any], now: datetime, pauses_s: Sequence[float]
+) -> dict[str, Any]:  # fmt: skip
     tries = row["tries"] + 1
     answer, error = told["answer"], told["error"]
     made = {"uuid": row["uuid"], "tries": tries, "answer": answer, "error": error and error[:LONGEST_ERROR]}
     if error is None:
         return made | {"status": rules.DELIVERED, "settled_at": now}
-    again = None if answer == rules.GONE else rules.again_at(tries, now)
+    again = None if answer == rules.GONE else rules.again_at(tries, now, pauses_s)
     if again is None:
         return made | {"status": rules.DEAD, "settled_at": now}
     return made | {"status": rules.PENDING, "due_at": again}
+
+
+def _shown(row: Mapping[str, Any], api: Api) -> Tagged:
+    return Tagged.of(orjson.dumps(document(row, api)), f'"{row["version"]}-{api.minor}"')
 
 
 def document(row: Mapping[str, Any], api: Api) -> dict[str, Any]:

@@ -16,7 +16,7 @@ Row = dict[str, Any]
 COLUMNS = ("url", "secret", "events", "filters", "description", "enabled", "disabled_reason")
 _SHOWN = (
     "w.uuid::text AS uuid, w.url, w.secret, w.events, w.filters, w.description, w.enabled, w.disabled_reason, w.owner, "
-    "w.visible, w.created_at, w.updated_at"
+    "w.visible, w.created_at, w.updated_at, w.xmin::text AS version"
 )
 _DELIVERY = (
     "uuid::text AS uuid, webhook_uuid::text AS webhook_uuid, event_id, event_type, subject, status, tries, due_at, "
@@ -51,16 +51,19 @@ _PILE = text(
     "JOIN webhooks w ON w.uuid = d.webhook ORDER BY d.ord ON CONFLICT DO NOTHING RETURNING uuid::text"
 )
 # Of each subject of each webhook the oldest that is pending, if it is due and nobody sends it; so many of a webhook
-# that no more than MOST_AT_ONCE are out. Two takers that meet: the second sees the row as the first left it.
+# that no more than MOST_AT_ONCE are out, and of all webhooks in turn. Two takers that meet: the second judges the row
+# once more as the first left it.
 _TAKE_DUE = text(
     "UPDATE webhook_deliveries t SET taken_until = :until FROM webhooks w, ("
-    "SELECT h.id, row_number() OVER (PARTITION BY h.webhook_uuid ORDER BY h.id) AS rank, h.webhook_uuid FROM ("
-    "SELECT DISTINCT ON (d.webhook_uuid, d.subject) d.id, d.webhook_uuid, d.due_at, d.taken_until "
+    "SELECT r.id FROM (SELECT h.id, row_number() OVER (PARTITION BY h.webhook_uuid ORDER BY h.id) AS rank, "
+    "h.webhook_uuid FROM (SELECT DISTINCT ON (d.webhook_uuid, d.subject) d.id, d.webhook_uuid, d.due_at, d.taken_until "
     "FROM webhook_deliveries d WHERE d.status = 'pending' ORDER BY d.webhook_uuid, d.subject, d.id) h "
-    "WHERE h.due_at <= :now AND (h.taken_until IS NULL OR h.taken_until <= :now)) c "
-    "WHERE t.id = c.id AND w.uuid = t.webhook_uuid AND w.enabled AND t.status = 'pending' "
-    "AND (t.taken_until IS NULL OR t.taken_until <= :now) AND c.rank + (SELECT count(*) FROM webhook_deliveries o "
-    "WHERE o.webhook_uuid = c.webhook_uuid AND o.status = 'pending' AND o.taken_until > :now) <= :most_of_one "
+    "JOIN webhooks e ON e.uuid = h.webhook_uuid AND e.enabled "
+    "WHERE h.due_at <= :now AND (h.taken_until IS NULL OR h.taken_until <= :now)) r "
+    "WHERE r.rank + (SELECT count(*) FROM webhook_deliveries o WHERE o.webhook_uuid = r.webhook_uuid "
+    "AND o.status = 'pending' AND o.taken_until > :now) <= :most_of_one ORDER BY r.rank, r.id LIMIT :most) c "
+    "WHERE t.id = c.id AND w.uuid = t.webhook_uuid AND t.status = 'pending' AND t.due_at <= :now "
+    "AND (t.taken_until IS NULL OR t.taken_until <= :now) "
     "AND t.id IN (SELECT id FROM webhook_deliveries WHERE id = t.id FOR UPDATE SKIP LOCKED) "
     "RETURNING t.uuid::text AS uuid, t.event_id, t.body, t.tries, w.url, w.secret, t.id"
 )
@@ -134,9 +137,9 @@ def pile(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetim
     return list(connection.execute(_PILE, {"doc": _json(list(rows)), "now": now}).scalars())
 
 
-def take_due(connection: Connection, now: datetime, until: datetime) -> list[Row]:
-    """Deliveries to send now, marked as taken ``until`` then; the oldest first."""
-    values = {"now": now, "until": until, "most_of_one": MOST_AT_ONCE}
+def take_due(connection: Connection, now: datetime, until: datetime, most: int) -> list[Row]:
+    """At most so many deliveries to send now, marked as taken ``until`` then; the oldest first."""
+    values = {"now": now, "until": until, "most_of_one": MOST_AT_ONCE, "most": most}
     return sorted(_rows(connection, _TAKE_DUE, values), key=lambda row: int(row["id"]))
 
 
