@@ -9,22 +9,25 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from steelyard_common.http_worker import MAX_BODY, MAX_HEAD, Incoming
+from steelyard_common.http_incoming import MAX_BODY, MAX_HEAD, Incoming
+from steelyard_common.http_turns import Names, Turns, greediest
 
 _SERVER = """
-    import threading
+    import itertools, os, sys, threading
     from gunicorn.app.base import BaseApplication
-    from steelyard_common.http import WAITED_S
+    from steelyard_common.http import CALLER, HELD_S, WAITED_S
 
     freed = threading.Event()
+    places = itertools.count()
 
     class Echo(BaseApplication):
         def load_config(self):
-            self.cfg.set("bind", "127.0.0.1:0")
+            self.cfg.set("bind", sys.argv[1])
             self.cfg.set("worker_class", "steelyard_common.http_worker.Worker")
             self.cfg.set("threads", 2)
             self.cfg.set("loglevel", "error")
@@ -39,12 +42,33 @@ _SERVER = """
                     body = b"%f" % WAITED_S.get()
                 if environ["PATH_INFO"] == "/metrics":
                     freed.set()
+                if environ["PATH_INFO"] == "/large":
+                    body = b"x" * 6_000_000
+                if environ["PATH_INFO"] == "/later":
+                    HELD_S.set(1.5)
+                CALLER.set(environ.get("HTTP_X_AUTH_TOKEN"))
+                if environ["PATH_INFO"] == "/order":
+                    body = b"%d" % (0 if not freed.is_set() else 1 + next(places))
+                if environ["PATH_INFO"] == "/who":
+                    body = sys.argv[2].encode()
                 start_response("200 OK", [("Content-Length", str(len(body)))])
                 return [body]
-            return echo
+            return Door(echo)
+
+    class Door:
+        def __init__(self, app):
+            self.app = app
+
+        def __call__(self, environ, start_response):
+            return self.app(environ, start_response)
+
+        @property
+        def is_open(self):
+            return not os.path.exists(sys.argv[2])
 
     Echo().run()
 """
+LARGE, HELD_S = 6_000_000, 1.5
 OK = b"HTTP/1.1 200 OK\r\n"
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
 WHOLE = [
@@ -82,11 +106,16 @@ def test_what_is_too_large_or_malformed_is_refused_before_it_is_here(text: bytes
     assert incoming.refusal == status
 
 
+def _echo(bind: str, closed_by: str = "no-file", sockets: Sequence[int] = ()) -> subprocess.Popen[str]:
+    """It takes no connection while the file ``closed_by`` is there."""
+    command = [sys.executable, "-c", textwrap.dedent(_SERVER), bind, closed_by]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, pass_fds=sockets)
+
+
 @pytest.fixture
 def server() -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """Port and process of an echo with two threads."""
-    command = [sys.executable, "-c", textwrap.dedent(_SERVER)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with _echo("127.0.0.1:0") as process:
         assert process.stdout is not None
         yield int(process.stdout.readline()), process
         process.kill()
@@ -186,3 +215,146 @@ def test_idle_connections_do_not_hold_up_the_end(server: tuple[int, subprocess.P
         assert _ask(port, WHOLE[0]) == (OK, b"")
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+def test_who_connected_before_the_process_stops_is_still_heard(server: tuple[int, subprocess.Popen[str]]) -> None:
+    port, process = server
+
+    with _say(port, b"") as client, client.makefile("rb") as stream:
+        assert _ask(port, WHOLE[0]) == (OK, b"")  # so the first connection is accepted, too
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(OSError, match=r"refused|reset"):  # noqa: PT012 - the first that is not answered
+            while True:
+                _ask(port, WHOLE[0])
+        client.sendall(WHOLE[1])
+        assert _answer(stream) == (OK, b"hello")
+
+
+def test_a_shared_port_is_served_by_those_that_are_open_and_turns_nobody_away(tmp_path: Path) -> None:
+    closed, who = tmp_path / "closed", b"GET /who HTTP/1.1\r\nHost: x\r\n\r\n"
+    closed.touch()
+
+    with socket.create_server(("127.0.0.1", 0)) as door, contextlib.ExitStack() as stack:
+        port, bind = door.getsockname()[1], f"fd://{door.fileno()}"
+        late, ready = (stack.enter_context(_echo(bind, name, [door.fileno()])) for name in (str(closed), "ready"))
+        stack.callback(late.kill)
+        stack.callback(ready.kill)
+        assert late.stdout is not None
+        assert late.stdout.readline()
+        assert {_ask(port, who) for _ in range(20)} == {(OK, b"ready")}
+
+        ready.terminate()
+        assert ready.wait(10) == 0
+        with _say(port, who) as client, client.makefile("rb") as stream:  # in the queue; nobody takes it yet
+            closed.unlink()
+            assert _answer(stream) == (OK, str(closed).encode())
+
+
+def _slow_reader(port: int, path: bytes) -> socket.socket:
+    """Asks for much, and takes nothing of it."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(20)
+    client.connect(("127.0.0.1", port))
+    client.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    return client
+
+
+def test_who_reads_slowly_keeps_nobody_out_and_gets_everything(server: tuple[int, subprocess.Popen[str]]) -> None:
+    port, _ = server
+
+    with contextlib.ExitStack() as slow:
+        clients = [slow.enter_context(_slow_reader(port, b"/large")) for _ in range(6)]
+        assert _ask(port, WHOLE[1]) == (OK, b"hello")
+        assert _ask(port, WHOLE[1]) == (OK, b"hello")
+        for client in clients[:2]:
+            stream = slow.enter_context(client.makefile("rb"))
+            status, body = _answer(stream)
+            assert (status, len(body), set(body)) == (OK, LARGE, {ord("x")})
+            client.sendall(WHOLE[1])
+            assert _answer(stream) == (OK, b"hello"), "the connection goes on"
+
+
+def test_who_does_not_close_its_end_holds_up_nobody(server: tuple[int, subprocess.Popen[str]]) -> None:
+    port, _ = server
+    last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+    with contextlib.ExitStack() as open_ends:
+        start = time.monotonic()
+        for _ in range(10):
+            client = open_ends.enter_context(_say(port, last))
+            assert _answer(open_ends.enter_context(client.makefile("rb"))) == (OK, b"")
+        took = time.monotonic() - start
+
+        assert client.recv(1) == b"", "the server has closed its own"
+    assert took < 3, "no two seconds for each"
+
+
+def test_an_answer_that_is_held_back_comes_later_and_takes_no_thread(server: tuple[int, subprocess.Popen[str]]) -> None:
+    port, _ = server
+
+    with contextlib.ExitStack() as held:
+        start = time.monotonic()
+        clients = [held.enter_context(_say(port, b"GET /later HTTP/1.1\r\nHost: x\r\n\r\n")) for _ in range(4)]
+        assert _ask(port, WHOLE[1]) == (OK, b"hello")
+        soon = time.monotonic() - start
+        answers = [_answer(held.enter_context(client.makefile("rb"))) for client in clients]
+        late = time.monotonic() - start
+
+    assert soon < HELD_S <= late
+    assert answers == [(OK, b"")] * 4
+
+
+def test_of_two_callers_the_one_who_asks_little_does_not_wait_for_the_one_who_asks_much(
+    server: tuple[int, subprocess.Popen[str]],
+) -> None:
+    port, _ = server
+
+    def asked_by(name: bytes, path: bytes) -> bytes:
+        return b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nX-Auth-Token: " + name + b"\r\n\r\n"
+
+    for name in (b"ann", b"bob"):
+        assert _ask(port, asked_by(name, b"/order")) == (OK, b"0")
+    with contextlib.ExitStack() as many:
+        held = [many.enter_context(_say(port, asked_by(b"ann", b"/hold"))) for _ in range(2)]
+        anns = [many.enter_context(_say(port, asked_by(b"ann", b"/order"))) for _ in range(20)]
+        assert _ask(port, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n") == (OK, b""), "all of them are here"
+        bob = many.enter_context(_say(port, asked_by(b"bob", b"/order")))
+        assert _ask(port, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n") == (OK, b"")
+        _ask(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        places = [int(_answer(many.enter_context(each.makefile("rb")))[1]) for each in (bob, *anns)]
+        assert all(_answer(many.enter_context(each.makefile("rb")))[0] == OK for each in held)
+
+    assert sorted(places) == list(range(1, 22))
+    assert places[0] <= 4, places
+
+
+def test_turns_go_round_and_one_caller_never_has_all_threads() -> None:
+    turns, begun = Turns(4), list[str]()
+    for name in ("a", "a", "a", "a", "a", "b", "b", "c"):
+        turns.add(name, lambda name=name: begun.append(name))  # type: ignore[misc]
+    assert begun == ["a", "a", "a", "b"]
+
+    for name in ("a", "b", "c", "a", "b"):
+        turns.done(name)
+
+    assert begun == ["a", "a", "a", "b", "a", "b", "c", "a"]
+
+
+def test_a_caller_is_known_by_what_it_signs_in_with_which_is_not_kept() -> None:
+    names = Names()
+    digest, caller = names.find(b"token", "127.0.0.1")
+    assert caller == "address 127.0.0.1"
+
+    names.learn(digest, "project p")
+    names.learn(digest, None)
+
+    assert names.find(b"token", "127.0.0.2") == (digest, "project p")
+    assert names.find(None, "127.0.0.2") == (None, "address 127.0.0.2")
+    assert "token" not in repr(vars(names))
+
+
+def test_room_is_made_by_who_holds_most() -> None:
+    held = [("first", "a", 3), ("large", "b", 5), ("second", "a", 4), ("third", "a", 4)]
+
+    assert greediest(held) == "second"

@@ -15,6 +15,10 @@ StartResponse = Callable[..., Any]
 Wsgi = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 # How long the request that this thread answers had to wait for the thread, in seconds.
 WAITED_S: ContextVar[float] = ContextVar("waited_s", default=0.0)
+# Told by the application: who asks (callers take turns, each has a line of its own), and for how long its answer is to
+# be held back, in seconds, which takes no thread.
+CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
+HELD_S: ContextVar[float] = ContextVar("held_s", default=0.0)
 _PHRASES = {200: "OK", 404: "Not Found", 503: "Service Unavailable"}
 
 

@@ -1,148 +1,89 @@
-"""gunicorn's threaded worker, with two rules more.
+"""gunicorn's threaded worker, with five rules more.
 
 Rule 1  A request takes a thread when it is here as a whole. gunicorn reads requests in its threads: as many clients as
         there are threads, each with a request that never ends, then keep everybody out. Here the loop that accepts
         connections collects head and body first.
 Rule 2  Whether the process is alive, ready, and how it fares is answered by threads of their own, however many requests
         wait for one.
+Rule 3  A thread is free when its answer is made. What the client does not take at once is sent by the loop; so is an
+        answer that is to be held back for a while, and the loop, too, closes connections without waiting.
+Rule 4  Callers take turns (``http_turns``). What is held for clients has a limit, and who holds most, or longest, goes.
+Rule 5  An application that says it is not ``is_open`` is sent no connection: on a shared port others take them.
 """
 
 from __future__ import annotations
 
-import re
+import select
 import selectors
 import socket
-import struct
 import time
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections import Counter
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from .http import WAITED_S
+from .http import CALLER, HELD_S, WAITED_S
+from .http_incoming import WHOLE_WITHIN_S, Incoming, refusal_of
+from .http_outgoing import Answering, Outgoing
+from .http_turns import Names, Turns, greediest
 
-MAX_HEAD = 64 * 1024
-MAX_BODY = 4 * 1024 * 1024  # the bus carries less; between the two the service says itself what is too large
 MAX_HELD = 64 * 1024 * 1024  # of all unfinished requests together
-WHOLE_WITHIN_S = 20.0  # from the first look at a connection, or the end of its last request, to the end of the next
+MAX_UNSENT = 64 * 1024 * 1024  # of all answers together
 STOPPING_S = 2.0
-SEND_STALLS_S = 20  # a client that takes nothing of its answer for so long is left
 READ_BYTES = 64 * 1024
+HELD_EACH_S = 50  # answers held for one caller that may be sent in a second: more are held for longer
 # What is asked about the process itself: the beginning of the request → threads for it. Being ready may take a while.
 ASIDE = {b"GET /health/live": 1, b"GET /health/ready": 2, b"GET /metrics": 1}
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*(?=\r\n|$)", re.IGNORECASE)
-_CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
-_EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
-_ANSWER = "HTTP/1.1 {}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{}"
-_CHUNK = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(;[^\r\n]*)?")
-_CHUNK_LINE = 256
-REFUSALS = {
-    400: ("400 Bad Request", "the chunks of the body are malformed"),
-    408: ("408 Request Timeout", f"the request was not complete within {WHOLE_WITHIN_S:.0f} s"),
-    413: ("413 Content Too Large", f"a request's body has {MAX_BODY} bytes at most"),
-    431: ("431 Request Header Fields Too Large", f"a request's head has {MAX_HEAD} bytes at most"),
-    503: ("503 Service Unavailable", "too many unfinished requests are held; try again"),
-}
-
-
-class Incoming:
-    """What has come of one request. ``refusal``: the status for one that will not be taken."""
-
-    def __init__(self, give_up_at: float) -> None:
-        self.data = bytearray()
-        self.give_up_at = give_up_at
-        self.refusal: int | None = None
-        self._body_at = 0  # 0: the head is not complete
-        self._chunk_at = 0
-        self._length = 0
-        self._is_chunked = False
-        self.expects_continue = False
-
-    def add(self, data: bytes) -> bool:
-        """True when the request is complete."""
-        searched = max(0, len(self.data) - 3)
-        self.data += data
-        if not self._body_at and not self._read_head(searched):
-            return False
-        if self._is_chunked:
-            return self._has_all_chunks()
-        return len(self.data) - self._body_at >= self._length
-
-    def _read_head(self, searched: int) -> bool:
-        end = self.data.find(b"\r\n\r\n", searched)
-        if end < 0 or end > MAX_HEAD:
-            self.refusal = 431 if len(self.data) > MAX_HEAD else None
-            return False
-        head = bytes(self.data[:end])
-        length = _LENGTH.search(head)
-        self._body_at = self._chunk_at = end + 4
-        self._length = int(length.group(1)) if length else 0
-        self._is_chunked = _CHUNKED.search(head) is not None
-        self.expects_continue = _EXPECTS.search(head) is not None
-        self._judge(self._length)
-        return True
-
-    def _has_all_chunks(self) -> bool:
-        self._judge(len(self.data) - self._body_at)
-        while self.refusal is None:
-            end = self.data.find(b"\r\n", self._chunk_at, self._chunk_at + _CHUNK_LINE)
-            if end < 0:
-                self.refusal = 400 if len(self.data) - self._chunk_at > _CHUNK_LINE else None
-                return False
-            chunk = _CHUNK.fullmatch(self.data, self._chunk_at, end)
-            if chunk is None:
-                self.refusal = 400
-                return False
-            size = int(chunk.group(1), 16)
-            if size == 0:  # after it trailers, if any, and an empty line
-                return self.data.find(b"\r\n\r\n", end) >= 0
-            after = end + 2 + size + 2
-            self._judge(after - self._body_at)
-            if len(self.data) < after:
-                return False
-            self._chunk_at = after
-        return False
-
-    def _judge(self, length: int) -> None:
-        if length > MAX_BODY:
-            self.refusal = 413
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """All that is added runs in the accepting loop's thread."""
+    """All that is added runs in the accepting loop's thread, but for ``_answer``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._incoming: dict[TConn, Incoming] = {}
         self._held = 0
+        self._outgoing: dict[TConn, Outgoing] = {}
+        self._unsent = 0
+        self._held_for: Counter[str] = Counter()
+        self._next_held_at = float("inf")
         self._look_at = 0.0
+        self._names = Names()
+        self._turns = Turns(self.cfg.threads)
         self._aside = {begin: ThreadPoolExecutor(threads) for begin, threads in ASIDE.items()}
+
+    # Requests
+
+    def look_again(self) -> None:
+        """From any thread: perhaps the application is open now."""
+        self.method_queue.defer(_nothing)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled and getattr(self.wsgi, "is_open", True))
+        if not self.alive:  # who has connected is heard, and nobody connects to what is never taken
+            for listener in self.sockets:
+                self._take_waiting(listener)
+                listener.close()
+
+    def _take_waiting(self, listener: Any) -> None:
+        while listener.sock is not None and select.select([listener], [], [], 0)[0]:
+            self.accept(listener)
 
     def enqueue_req(self, conn: TConn) -> None:
         """Every way into the pool leads through here: new connections, kept ones, what was read ahead."""
+        if conn.parser is None and not isinstance(conn.sock, Answering):
+            conn.sock = Answering(conn.sock)
         conn.sock.setblocking(False)
-        if conn.parser is None:
-            stall = struct.pack("ll", SEND_STALLS_S, 0)
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, stall)
         self._incoming[conn] = Incoming(time.monotonic() + WHOLE_WITHIN_S)
         ahead = conn.parser.unreader.take_buffered() if conn.parser is not None else b""
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._read, conn))
         self._take(conn, ahead) if ahead else self._read(conn, conn.sock)
 
-    def murder_pending(self) -> None:
-        """Called in each turn of the loop. Idle connections end without a word, half requests with one."""
-        now = time.monotonic()
-        if now < self._look_at:
-            return
-        self._look_at = now + 1.0
-        for conn, incoming in list(self._incoming.items()):
-            if not self.alive:  # stopping: who has not begun may go elsewhere
-                incoming.give_up_at = min(incoming.give_up_at, now + STOPPING_S if incoming.data else 0.0)
-            if now > incoming.give_up_at:
-                self._end(conn, 408 if incoming.data else None)
-
     def _read(self, conn: TConn, client: socket.socket) -> None:
+        if conn not in self._incoming:  # it went in this very turn of the loop
+            return
         try:
             data = client.recv(READ_BYTES)
         except BlockingIOError:
@@ -158,37 +99,168 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         incoming = self._incoming[conn]
         is_whole = incoming.add(data)
         self._held += len(data)
-        if incoming.refusal is not None or self._held > MAX_HELD:
-            self._end(conn, incoming.refusal or 503)
+        if incoming.refusal is not None:
+            self._end(conn, incoming.refusal)
         elif is_whole:
             self._forget(conn)
             conn.init()
             conn.parser.unreader.unread(bytes(incoming.data))
             conn.data_ready = True
-            self._hand_over(conn, self._pool_for(incoming.data))
+            self._hand_over(conn, incoming)
+        elif self._held > MAX_HELD:
+            sizes = ((each, self._caller(each, one)[1], len(one.data)) for each, one in self._incoming.items())
+            self._end(greediest(sizes), 503)
         elif incoming.expects_continue:
             incoming.expects_continue = False
-            self._say(conn, "HTTP/1.1 100 Continue\r\n\r\n")
+            self._say(conn, b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _pool_for(self, request: bytearray) -> Executor:
-        aside = next((pool for begin, pool in self._aside.items() if request.startswith(begin)), None)
-        return aside or self.tpool
+    def _hand_over(self, conn: TConn, incoming: Incoming) -> None:
+        whole_at = time.monotonic()
+        aside = next((pool for begin, pool in self._aside.items() if incoming.data.startswith(begin)), None)
+        if aside is not None:
+            self._submit(conn, aside, None, "", whole_at)
+            return
+        digest, caller = self._caller(conn, incoming)
+        self._turns.add(caller, partial(self._submit, conn, self.tpool, digest, caller, whole_at))
 
-    def _hand_over(self, conn: TConn, pool: Executor) -> None:
-        """As gunicorn does it, to the pool that is wanted."""
-        answered = pool.submit(self._answer, conn, time.monotonic())
-        answered.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+    def _caller(self, conn: TConn, incoming: Incoming) -> tuple[bytes | None, str]:
+        return self._names.find(incoming.credential(), str(conn.client[0]) if conn.client else "")
 
-    def _answer(self, conn: TConn, whole_at: float) -> Any:
-        """In a thread of the pool."""
+    def _submit(self, conn: TConn, pool: Executor, digest: bytes | None, caller: str, whole_at: float) -> None:
+        def tell(done: Future[Any]) -> None:
+            self.method_queue.defer(self._answered, conn, done, digest, caller)
+
+        pool.submit(self._answer, conn, whole_at).add_done_callback(tell)
+
+    def _answer(self, conn: TConn, whole_at: float) -> tuple[Any, str | None, float]:
+        """In a thread of the pool. → (what gunicorn does next, who asked, how long the answer is held)"""
         WAITED_S.set(time.monotonic() - whole_at)
-        return self.handle(conn)
+        CALLER.set(None)
+        HELD_S.set(0.0)
+        return self.handle(conn), CALLER.get(), HELD_S.get()
+
+    # Answers
+
+    def _answered(self, conn: TConn, done: Future[Any], digest: bytes | None, caller: str) -> None:
+        failed = done.cancelled() or done.exception() is not None
+        kept, known_as, held_s = (False, None, 0.0) if failed else done.result()
+        if caller:
+            self._names.learn(digest, known_as)
+            self._turns.done(caller)
+        self._start_sending(conn, kept=bool(kept), caller=known_as or caller, held_s=held_s)
+
+    def _start_sending(self, conn: TConn, *, kept: bool, caller: str, held_s: float) -> None:
+        """Mostly there is nothing left to send."""
+        if conn.sock.fileno() < 0:  # gunicorn closed it
+            self.nr_conns -= 1
+            return
+        if kept and not held_s and not conn.sock.unsent:
+            self._go_on(conn)
+            return
+        if held_s:
+            self._held_for[caller] += 1
+            held_s = max(held_s, self._held_for[caller] / HELD_EACH_S)
+        now = time.monotonic()
+        outgoing = Outgoing(conn.sock, now, kept=kept, caller=caller, held_s=held_s)
+        conn.sock.setblocking(False)
+        self._outgoing[conn] = outgoing
+        self._unsent += conn.sock.unsent
+        if held_s:
+            self._next_held_at = min(self._next_held_at, outgoing.begins_at)
+        else:
+            self._send(conn, conn.sock)
+        while self._unsent > MAX_UNSENT:
+            self._end_sending(greediest((each, one.caller, one.client.unsent) for each, one in self._outgoing.items()))
+
+    def _send(self, conn: TConn, client: Answering) -> None:
+        """As much as the client takes; then what follows on this connection."""
+        outgoing = self._outgoing.get(conn)
+        if outgoing is None:  # it went in this very turn of the loop
+            return
+        before = client.unsent
+        try:
+            if outgoing.lingers:
+                if outgoing.drain():
+                    self._end_sending(conn)
+                return
+            is_sent = outgoing.send(time.monotonic())
+            self._unsent -= before - client.unsent
+            if not is_sent:
+                self._watch(conn, selectors.EVENT_WRITE)
+            elif outgoing.kept:
+                self._forget_outgoing(conn)
+                self._go_on(conn)
+            else:
+                outgoing.linger(time.monotonic())
+                self._watch(conn, selectors.EVENT_READ)
+        except OSError:
+            self._end_sending(conn)
+
+    def _watch(self, conn: TConn, event: int) -> None:
+        call = partial(self._send, conn)
+        if conn.sock in self.poller.get_map():
+            self.poller.modify(conn.sock, event, call)
+        else:
+            self.poller.register(conn.sock, event, call)
+
+    def _go_on(self, conn: TConn) -> None:
+        """As gunicorn does after an answer on a connection that stays."""
+        done: Future[bool] = Future()
+        done.set_result(True)
+        self.finish_request(conn, done)
+
+    def _release_held(self, now: float) -> None:
+        held = [(each, one) for each, one in self._outgoing.items() if one.is_held]
+        for conn, outgoing in held:
+            if outgoing.begins_at <= now or not self.alive:
+                self._let_go(outgoing)
+                self._send(conn, conn.sock)
+        self._next_held_at = min((one.begins_at for _, one in held if one.is_held), default=float("inf"))
+
+    def _let_go(self, outgoing: Outgoing) -> None:
+        """It is held no longer."""
+        if outgoing.is_held:
+            self._held_for -= Counter([outgoing.caller])
+            outgoing.is_held = False
+
+    # Time, and room
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        left = self._next_held_at - time.monotonic()
+        super().wait_for_and_dispatch_events(max(0.0, min(timeout, left)))
+
+    def murder_pending(self) -> None:
+        """Called in each turn of the loop. Idle connections end without a word, half requests with one."""
+        now = time.monotonic()
+        if now >= self._next_held_at or (not self.alive and self._held_for):
+            self._release_held(now)
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
+        if now < self._look_at:
+            return
+        self._look_at = now + 1.0
+        for conn, incoming in list(self._incoming.items()):
+            if not self.alive:  # what was on its way when the port closed is still heard
+                incoming.give_up_at = min(incoming.give_up_at, now + STOPPING_S)
+            if now > incoming.give_up_at:
+                self._end(conn, 408 if incoming.data else None)
+        for conn in [each for each, one in self._outgoing.items() if now > one.give_up_at]:
+            self._end_sending(conn)
+
+    def _make_room(self) -> None:
+        """As many connections are open as may be. Who is held back or slow goes, else who says nothing."""
+        if self._outgoing:
+            self._end_sending(greediest((each, one.caller, 1) for each, one in self._outgoing.items()))
+        elif self._incoming:
+            self._end(next(iter(self._incoming)))
+        elif self.keepalived_conns:
+            self.keepalived_conns[0].timeout = 0.0
+            self.murder_keepalived()
 
     def _end(self, conn: TConn, status: int | None = None) -> None:
         self._forget(conn)
         if status is not None:
-            title, reason = REFUSALS[status]
-            self._say(conn, _ANSWER.format(title, len(reason) + 1, reason + "\n"))
+            self._say(conn, refusal_of(status))
         self.nr_conns -= 1
         conn.close()
 
@@ -196,9 +268,24 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._held -= len(self._incoming.pop(conn).data)
         self.poller.unregister(conn.sock)
 
+    def _end_sending(self, conn: TConn) -> None:
+        self._forget_outgoing(conn)
+        self.nr_conns -= 1
+        conn.close()
+
+    def _forget_outgoing(self, conn: TConn) -> None:
+        self._unsent -= conn.sock.unsent
+        self._let_go(self._outgoing.pop(conn))
+        if conn.sock in self.poller.get_map():
+            self.poller.unregister(conn.sock)
+
     @staticmethod
-    def _say(conn: TConn, text: str) -> None:
+    def _say(conn: TConn, text: bytes) -> None:
         try:
-            conn.sock.send(text.encode())
+            conn.sock.send(text)
         except OSError:
             return
+
+
+def _nothing() -> None:
+    """To wake the loop."""

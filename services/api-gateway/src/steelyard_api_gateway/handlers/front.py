@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from steelyard_common.errors import InvalidRequest, SteelyardError, Unauthenticated
+from steelyard_common.errors import InvalidRequest, SteelyardError, TooManyRequests, Unauthenticated
+from steelyard_common.http import CALLER, HELD_S
 
 from ..domain import versions
 from ..domain.versions import MAX_HEADER, MAX_VERSION, MIN_HEADER, MIN_VERSION
@@ -28,7 +29,7 @@ StartResponse = Callable[..., Any]
 WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 JSON_SUFFIX_UNTIL = 91
-OPENAPI_PATHS = ("/openapi.json", "/openapi")  # older versions cut the suffix
+HELD_BACK_S = 1.0  # an answer that says "too often": whoever asks again at once asks once a second
 METHODS = "GET, PUT, POST, DELETE, PATCH"
 LARGE_BODIES = {
     "/states/provision": MAX_PROVISION_BYTES,
@@ -57,7 +58,7 @@ class Front:
         *,
         public_url: str = "",
         cors_origins: tuple[str, ...] = (),
-        openapi: bytes = b"",
+        documents: Mapping[str, bytes] | None = None,
         rates: Rates | None = None,
     ) -> None:
         self._app = app
@@ -65,7 +66,10 @@ class Front:
         self._public_url = public_url
         self._origins = frozenset(cors_origins)
         self._root = Root()
-        self._openapi = openapi
+        # Path below /v1 → JSON for everybody. Older versions cut the suffix.
+        self._documents = {
+            path: data for name, data in (documents or {}).items() for path in (f"/{name}.json", f"/{name}")
+        }
         self._rates = rates if rates is not None and rates.is_on else None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -78,6 +82,8 @@ class Front:
         try:
             return self._admit(environ, start_response, path, common)
         except SteelyardError as error:
+            if isinstance(error, TooManyRequests):
+                HELD_S.set(HELD_BACK_S)
             status, body, headers = error_parts(error)
             if isinstance(error, Unauthenticated) and self._sign_in.challenge:
                 headers["WWW-Authenticate"] = self._sign_in.challenge
@@ -97,11 +103,12 @@ class Front:
         path, dropped_json = _below_v1(path, minor)
         if path in ("", "/"):
             return self._answer_root(environ, start_response, method, minor, path, common)
-        if path in OPENAPI_PATHS and method == "GET":
-            return _send(start_response, 200, self._openapi, common)
+        if method == "GET" and path in self._documents:
+            return _send(start_response, 200, self._documents[path], common)
         if method == "HEAD":
             return _send(start_response, 405, b"", [*common, ("Allow", "GET")])
         caller = RAMDISK if _FOR_RAMDISKS.fullmatch(path) else self._sign_in.identify(_credentials(environ))
+        CALLER.set(_line_of(caller))
         environ["PATH_INFO"] = path
         environ[CALL] = self._call(environ, minor, common[0][1], caller, dropped_json)
         if self._rates is None or caller.system or caller.project is None:
@@ -140,6 +147,13 @@ class Front:
         if not _HOST.fullmatch(host):
             raise InvalidRequest("The Host header is malformed")
         return f"{environ['wsgi.url_scheme']}://{host}"
+
+
+def _line_of(caller: Caller) -> str | None:
+    """With whom a request waits for its turn; None: with all that come from its address."""
+    if caller.project is not None and not caller.system:
+        return f"project {caller.project}"
+    return f"user {caller.user}" if caller.user is not None else None
 
 
 def _credentials(environ: Environ) -> Credentials:

@@ -1,0 +1,84 @@
+"""Whose request gets the next thread: callers take turns, so that one who asks much waits for itself alone.
+
+A caller is known by what it signs in with: the application says who that is when it answers (``http.CALLER``), and from
+then on it has a line of its own. Those who are not known yet share one for each address.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from typing import TypeVar
+
+T = TypeVar("T")
+Job = Callable[[], None]
+REMEMBERED = 20_000  # credentials
+RESERVED = 4  # one of so many threads is left to others, however much one caller asks
+
+
+class Names:
+    """Digest of a credential → whose it is. The credential itself is kept nowhere."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, str] = OrderedDict()
+
+    def find(self, credential: bytes | None, address: str) -> tuple[bytes | None, str]:
+        """→ (digest, caller)"""
+        if credential is None:
+            return None, f"address {address}"
+        digest = blake2b(credential, digest_size=16).digest()
+        return digest, self._known.get(digest) or f"address {address}"
+
+    def learn(self, digest: bytes | None, caller: str | None) -> None:
+        """``caller`` None: nobody said."""
+        if digest is None or caller is None:
+            return
+        self._known[digest] = caller
+        self._known.move_to_end(digest)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+
+class Turns:
+    """All in one thread, that of the loop. Jobs are begun by calling them; ``done`` follows each."""
+
+    def __init__(self, threads: int) -> None:
+        self._free = threads
+        self._most = max(1, threads - threads // RESERVED)
+        self._at_work: Counter[str] = Counter()
+        self._lines: OrderedDict[str, deque[Job]] = OrderedDict()  # whose turn is next stands first
+
+    def add(self, caller: str, job: Job) -> None:
+        self._lines.setdefault(caller, deque()).append(job)
+        self._begin()
+
+    def done(self, caller: str) -> None:
+        self._free += 1
+        self._at_work[caller] -= 1
+        if not self._at_work[caller]:
+            del self._at_work[caller]
+        self._begin()
+
+    def _begin(self) -> None:
+        while self._free and (caller := self._next()) is not None:
+            line = self._lines.pop(caller)
+            job = line.popleft()
+            if line:
+                self._lines[caller] = line  # behind all others
+            self._free -= 1
+            self._at_work[caller] += 1
+            job()
+
+    def _next(self) -> str | None:
+        return next((caller for caller in self._lines if self._at_work[caller] < self._most), None)
+
+
+def greediest(held: Iterable[tuple[T, str, int]]) -> T:
+    """``held``: what, for which caller, how much. → the largest of who holds most in all; of equals the first"""
+    items = list(held)
+    sums: Counter[str] = Counter()
+    for _, caller, size in items:
+        sums[caller] += size
+    most = sums.most_common(1)[0][0]
+    return max((each for each in items if each[1] == most), key=lambda each: each[2])[0]
