@@ -15,11 +15,11 @@ from typing import Any
 
 import orjson
 import pytest
-from steelyard_api_gateway.domain.addresses import is_allowed, networks
 from steelyard_api_gateway.drivers.over_bus import OverBus
 from steelyard_api_gateway.drivers.webhook_http import WebhookHttp
 from steelyard_api_gateway.service.webhook_sender import SPARE_S, THREADS, Sender, signature
 from steelyard_api_gateway.testing import SEAL_KEY, SITE, Api, Others, make_api, message
+from steelyard_common.addresses import is_allowed, networks
 from steelyard_common.bus import MemoryBus
 from steelyard_common.errors import DeviceUnreachable, Forbidden, InvalidRequest
 from steelyard_common.secrets import Sealer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from steelyard_common.addresses import Network, networks
 from steelyard_common.settings import env, seconds
 
-from .domain.addresses import Network, networks
 from .settings_sign_in import SignInSettings
 
 

@@ -11,11 +11,12 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
 
-from steelyard_common.errors import DeviceUnreachable, Forbidden, InvalidRequest
+from steelyard_common.addresses import Network, is_allowed
+from steelyard_common.errors import DeviceUnreachable, InvalidRequest
+from steelyard_common.outward import connect, reason
 
-from ..domain.addresses import PORTS, Network, is_allowed, parse, refusal
+from ..domain.addresses import PORTS, parse, refusal
 
 
 class WebhookHttp:
@@ -32,9 +33,9 @@ class WebhookHttp:
         host, port = str(parts.hostname), parts.port or PORTS[parts.scheme]
         until = time.monotonic() + self._timeout_s
         try:
-            sock = self._connect(host, port, until)
+            sock = connect(host, port, lambda each: is_allowed(each, self._allowed), refusal(host), until)
         except OSError as error:
-            raise DeviceUnreachable(f"{host} cannot be reached: {_reason(error)}") from error
+            raise DeviceUnreachable(f"{host} cannot be reached: {reason(error)}") from error
         # Time-outs of a socket are for each read: who sends a byte now and then would never meet one.
         watch = threading.Timer(max(0.0, until - time.monotonic()), _cut, [sock])
         watch.daemon = True
@@ -47,29 +48,11 @@ class WebhookHttp:
             )
         except (OSError, http.client.HTTPException) as error:
             late = time.monotonic() >= until
-            reason = f"no answer within {self._timeout_s:g} s" if late else _reason(error)
-            raise DeviceUnreachable(f"{host} did not answer: {reason}") from error
+            why = f"no answer within {self._timeout_s:g} s" if late else reason(error)
+            raise DeviceUnreachable(f"{host} did not answer: {why}") from error
         finally:
             watch.cancel()
             sock.close()
-
-    def _connect(self, host: str, port: int, until: float) -> socket.socket:
-        """Errors: OSError, Forbidden."""
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        if not found:
-            raise OSError("it has no address")
-        for *_, place in found:
-            if not is_allowed(ip_address(str(place[0]).partition("%")[0]), self._allowed):
-                raise Forbidden(refusal(host))
-        family, kind, protocol, _, place = found[0]
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.settimeout(max(0.1, until - time.monotonic()))
-            sock.connect(place)
-        except OSError:
-            sock.close()
-            raise
-        return sock
 
 
 def _exchange(
@@ -91,14 +74,3 @@ def _cut(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError:
         return
-
-
-def _reason(error: Exception) -> str:
-    """Without addresses: what a name resolves to inside is nobody's business."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not good ({error.verify_message})"
-    if isinstance(error, TimeoutError):
-        return "it takes too long"
-    if isinstance(error, socket.gaierror):
-        return "its name is not known"
-    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

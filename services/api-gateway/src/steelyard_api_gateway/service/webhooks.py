@@ -11,12 +11,12 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
+from steelyard_common.addresses import Network
 from steelyard_common.contracts.api import Field
 from steelyard_common.errors import InvalidRequest
 from steelyard_common.secrets import MASK, Sealer
 
 from ..domain import addresses, identifiers, insight_queries, patches, values
-from ..domain.addresses import Network
 from ..domain.listings import Query, refuse_unknown, single
 from ..drivers import Upstream
 from .arguments import read_arguments
