@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 from steelyard_common.bmc import driver_info
+from steelyard_common.combining import Combiner
 from steelyard_common.db import Database, Transaction
 from steelyard_common.errors import NotFound, SteelyardError
 
@@ -25,7 +26,6 @@ from ..domain.verbs import Intent, Parked
 from ..store import locks, quotas, tables, versions
 from ..store import workflows as store
 from ..store.provider_view import NodeRow, after
-from .combining import Combiner
 from .outgoing import emit_events
 from .provisioning import Provisioning, Request
 from .starting import Clock, Starter

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from steelyard_common.errors import SteelyardError, Unavailable
+from .errors import SteelyardError, Unavailable
 
 T = TypeVar("T")
 LINGER_S = 0.005

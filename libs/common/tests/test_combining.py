@@ -6,9 +6,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from steelyard_common.combining import Combiner
 from steelyard_common.errors import Conflict, InvalidRequest, SteelyardError, Unavailable
 from steelyard_common.testing import eventually
-from steelyard_inventory.service.combining import Combiner
 
 
 def test_calls_that_come_while_one_works_share_the_next_batch() -> None:
