@@ -137,16 +137,18 @@ def _begin(server: EmbeddedPostgres | EmbeddedNats) -> Callable[[], subprocess.P
 
 
 def program(
-    layout: Layout, name: str, arguments: Sequence[str], environment: Mapping[str, str], url: Callable[[], str] = str
-) -> Child:
-    """``python -m …`` as a child, its output in the suite's logs."""
+    layout: Layout, name: str, arguments: Sequence[str], environment: Mapping[str, str], url: Callable[[], str] = str,
+    sockets: Sequence[int] = (),
+) -> Child:  # fmt: skip
+    """``python -m …`` as a child, its output in the suite's logs; ``sockets`` are handed on."""
     log = layout.log(name)
 
     def begin() -> subprocess.Popen[bytes]:
         layout.port_file(name).unlink(missing_ok=True)
         with log.open("ab") as stream:
             command = [sys.executable, "-m", *arguments]
-            return spawn(command, log=stream, env={**os.environ, **environment}, cwd=layout.root)
+            env = {**os.environ, **environment}
+            return spawn(command, log=stream, env=env, cwd=layout.root, sockets=sockets)
 
     return Child(name, log, begin, url=url)
 

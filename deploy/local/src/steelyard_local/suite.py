@@ -26,6 +26,7 @@ SERVICES = ("inventory", "power", "boot", "inspector", "firmware", "console", "a
 WITH_DATABASE = ("inventory", "power", "boot")
 WITH_SECRETS = ("power", "boot", "api-gateway")  # the gateway seals them, the others open them
 MIGRATE_S = 120
+CALLERS = 2048  # that may wait for the API to take their connection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,7 @@ class Suite:
         self.bus = bus.choose(self.layout, options.step_providers)
         self.children: list[Child] = []
         self.rack = _rack_plan(options)
+        self._door = socket.socket(socket.AF_INET6 if ":" in options.host else socket.AF_INET)
 
     def start(self, changed: Callable[[], None]) -> None:
         """Errors: Unavailable, with the reason and the log's last lines."""
@@ -79,6 +81,7 @@ class Suite:
         shared = self._settings(database)
         self.report("Bringing the database up to date …")
         self._migrate(shared)
+        self._open_door()
         for name in SERVICES:
             for number in range(1, self.options.replicas + 1):
                 child = self._service(name, shared, number)
@@ -98,12 +101,22 @@ class Suite:
             for child in group:
                 if not child.wait_stopped(children.STOP_S):
                     self.report(f"{child.name} did not stop in order and was killed.")
+        self._door.close()
 
     def _start_child(self, child: Child, what: str, changed: Callable[[], None]) -> None:
         self.report(f"Starting {what} …")
         self.children.append(child)
         child.start()
         changed()
+
+    def _open_door(self) -> None:
+        """Errors: Unavailable when somebody took the port in the last moment."""
+        self._door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._door.bind((self.options.host, self.options.port))
+            self._door.listen(CALLERS)
+        except OSError as error:
+            raise Unavailable(f"the API cannot listen on {self.options.host}:{self.options.port}: {error}") from error
 
     def _start_postgres(self, changed: Callable[[], None]) -> str:
         child, server = children.postgres(self.layout, self.credentials.postgres)
@@ -121,15 +134,15 @@ class Suite:
         }
 
     def _service(self, name: str, shared: dict[str, str], number: int) -> Child:
-        """The ``number``-th of its replicas. Those of the gateway share the API's port: the kernel deals the
-        connections out (SO_REUSEPORT)."""
+        """The ``number``-th of its replicas. Those of the gateway take turns at one socket, which stays open while
+        any of them starts again: who connects meanwhile waits a moment and is not turned away."""
         is_gateway, replica = name == "api-gateway", replica_name(name, number)
         bind = f"{_bracketed(self.options.host)}:{self.options.port}" if is_gateway else "127.0.0.1:0"
         settings = {
             **shared,
             **self.bus.settings(name),
             "STEELYARD_HTTP_BIND": bind,
-            "STEELYARD_HTTP_SHARE_PORT": str(is_gateway and self.options.replicas > 1).lower(),
+            "STEELYARD_HTTP_SOCKET": str(self._door.fileno()) if is_gateway else "",
             "STEELYARD_PORT_FILE": str(self.layout.port_file(replica)),
             "STEELYARD_INSTANCE": f"{name}-{number}.{os.environ.get('STEELYARD_INSTANCE') or _host_name()}",
         }
@@ -141,8 +154,9 @@ class Suite:
             settings |= sign_in.WITHHELD
         module = f"steelyard_{name.replace('-', '_')}"
         return children.program(
-            self.layout, replica, [module], settings, lambda: self.options.url if is_gateway else self._url_of(replica)
-        )
+            self.layout, replica, [module], settings, lambda: self.options.url if is_gateway else self._url_of(replica),
+            sockets=[self._door.fileno()] if is_gateway else [],
+        )  # fmt: skip
 
     def _url_of(self, replica: str) -> str:
         try:

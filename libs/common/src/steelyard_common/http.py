@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -19,6 +20,7 @@ WAITED_S: ContextVar[float] = ContextVar("waited_s", default=0.0)
 # be held back, in seconds, which takes no thread.
 CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
 HELD_S: ContextVar[float] = ContextVar("held_s", default=0.0)
+CLOSED_S = 10.0  # longer a service that does not start keeps no shared port closed
 _PHRASES = {200: "OK", 404: "Not Found", 503: "Service Unavailable"}
 
 
@@ -42,6 +44,15 @@ class ServiceHttp:
         self._state = state
         self.app: Wsgi | None = None
         self.has_app = False
+        self.shares_port = False
+        self._open_at = time.monotonic() + CLOSED_S
+
+    @property
+    def is_open(self) -> bool:
+        """Whether to take connections: on a shared port the other replicas answer until we can. If that takes too
+        long, there may be no others, and callers shall hear why they wait."""
+        can_answer = not (self.shares_port and self.has_app) or self.app is not None
+        return can_answer or time.monotonic() > self._open_at
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]

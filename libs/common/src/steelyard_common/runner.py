@@ -105,6 +105,10 @@ def _migrate(migrate: Callable[[S], None], settings: S) -> int:
             return 0
 
 
+def _nobody_waits() -> None:
+    """Until there is a worker."""
+
+
 class _Worker(Generic[S, R]):
     """What lives in the worker process: the service, once it has started, and its HTTP."""
 
@@ -115,8 +119,12 @@ class _Worker(Generic[S, R]):
         self._thread = threading.Thread(target=self._start, name="start", daemon=True)
         self.http = ServiceHttp(spec.name, version_of(spec.name), settings.instance, self._health)
         self.http.has_app = spec.make_app is not None
+        self.http.shares_port = settings.http_socket > 0
+        self._opened: Callable[[], None] = _nobody_waits
 
-    def begin(self) -> None:
+    def begin(self, opened: Callable[[], None]) -> None:
+        """``opened`` is called when the service has started."""
+        self._opened = opened
         telemetry.configure(self._spec.name, self._settings.otlp_endpoint)
         self._thread.start()
 
@@ -150,6 +158,7 @@ class _Worker(Generic[S, R]):
             if self._spec.make_app is not None:
                 self.http.app = self._spec.make_app(self._settings, running)
             self._running = running
+            self._opened()
             log.info("service started", instance=self._settings.instance)
             return
 
@@ -172,11 +181,12 @@ class _Application(BaseApplication, Generic[S, R]):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
+        shared = self._settings.http_socket
         options = {
-            "bind": self._settings.http_bind, "workers": 1, "worker_class": "steelyard_common.http_worker.Worker",
+            "bind": f"fd://{shared}" if shared else self._settings.http_bind, "workers": 1,
+            "worker_class": "steelyard_common.http_worker.Worker",
             "threads": self._settings.http_threads, "keepalive": 65, "timeout": 60, "graceful_timeout": GRACE_S,
             "accesslog": None, "logger_class": _Logger, "control_socket_disable": True,
-            "reuse_port": self._settings.http_share_port,
             "proc_name": f"steelyard-{self._spec.name}", "when_ready": self._tell_port,
             "post_worker_init": self._begin, "worker_exit": self._end,
         }  # fmt: skip
@@ -187,9 +197,9 @@ class _Application(BaseApplication, Generic[S, R]):  # type: ignore[misc]
         self._worker = _Worker(self._spec, self._settings)
         return self._worker.http
 
-    def _begin(self, _gunicorn_worker: object) -> None:
+    def _begin(self, gunicorn_worker: Any) -> None:
         if self._worker is not None:
-            self._worker.begin()
+            self._worker.begin(gunicorn_worker.look_again)
 
     def _end(self, _arbiter: object, _gunicorn_worker: object) -> None:
         if self._worker is not None:

@@ -178,12 +178,12 @@ class CommonSettings:
         default="127.0.0.1:0",
         metadata=env("STEELYARD_HTTP_BIND", "address and port of the service's HTTP; port 0 = any free one"),
     )
-    http_share_port: bool = field(
-        default=False,
+    http_socket: int = field(
+        default=0,
         metadata=env(
-            "STEELYARD_HTTP_SHARE_PORT",
-            "replicas on this machine may listen on the same port; the kernel deals out",
-            parse=boolean,
+            "STEELYARD_HTTP_SOCKET",
+            "number of an inherited socket that listens on that address, shared with other replicas; 0 = our own",
+            parse=positive,
         ),
     )
     http_threads: int = field(

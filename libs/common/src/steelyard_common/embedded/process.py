@@ -33,11 +33,12 @@ class User:
 
 def spawn(
     command: Sequence[str], *, log: IO[bytes] | int, env: Mapping[str, str] | None = None, cwd: Path | None = None,
-    user: User | None = None, death_signal: int = signal.SIGTERM,
+    user: User | None = None, death_signal: int = signal.SIGTERM, sockets: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:  # fmt: skip
     """A child in a session of its own (a Ctrl-C reaches only us) that gets ``death_signal`` if we die (Linux).
 
     The signal is tied to the *thread* that spawns: call this from one that lives as long as the child should.
+    ``sockets`` are handed on under their numbers.
     """
     parent = os.getpid()
 
@@ -51,6 +52,7 @@ def spawn(
         list(command), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=cwd,
         env=dict(env) if env is not None else None, start_new_session=True, preexec_fn=before_exec,
         user=user.uid if user else None, group=user.gid if user else None, extra_groups=[] if user else None,
+        pass_fds=sockets,
     )  # fmt: skip
 
 
