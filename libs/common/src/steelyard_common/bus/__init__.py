@@ -4,9 +4,22 @@ from . import lean  # noqa: F401  first: see there
 from .access import Access
 from .memory import MemoryBus
 from .nats import NatsBus, connect, connect_service
-from .types import CALLER, DEADLINE, Bus, Delivery, Endpoint, Message, Reply, Request
+from .types import (
+    CALLER,
+    DEADLINE,
+    Batch,
+    Bus,
+    Delivery,
+    Endpoint,
+    Following,
+    Message,
+    Reply,
+    Request,
+    Streams,
+    StreamState,
+)  # fmt: skip
 
 __all__ = [
-    "CALLER", "DEADLINE", "Access", "Bus", "Delivery", "Endpoint", "MemoryBus", "Message", "NatsBus", "Reply",
-    "Request", "connect", "connect_service",
+    "CALLER", "DEADLINE", "Access", "Batch", "Bus", "Delivery", "Endpoint", "Following", "MemoryBus", "Message",
+    "NatsBus", "Reply", "Request", "StreamState", "Streams", "connect", "connect_service",
 ]  # fmt: skip

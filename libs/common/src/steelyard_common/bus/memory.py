@@ -6,14 +6,18 @@ a handler that raises gets its message again at the next ``deliver``, after ``ma
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+
+import orjson
 
 from ..contracts.subjects import STREAM_SUBJECTS
 from ..errors import SteelyardError, Unavailable
-from .types import ERROR_CODE, Delivery, Endpoint, Message
+from .types import ERROR_CODE, Batch, Delivery, Endpoint, Message, StreamState
 from .wire import answer, encode_request, raise_error
 
 
@@ -119,6 +123,15 @@ class MemoryBus:
             consumer.backlog[:0] = entries
         return handled
 
+    def stream_state(self, stream: str, *, timeout_s: float = 5) -> StreamState:
+        del stream, timeout_s
+        self._check()
+        return StreamState(epoch="memory", first=1, last=len(self.published))
+
+    def follow(self, stream: str, subject: str, start: int | datetime) -> MemoryFollowing:
+        del stream
+        return MemoryFollowing(self, subject, start)
+
     def close(self) -> None:
         self._endpoints.clear()
         self._consumers.clear()
@@ -159,6 +172,33 @@ class MemoryBus:
             self.failures.append(error)
             return False
         return True
+
+
+class MemoryFollowing:
+    """See ``types.Following``. A message's time is that of its event."""
+
+    def __init__(self, bus: MemoryBus, subject: str, start: int | datetime) -> None:
+        self._bus, self._subject, self._start, self._read = bus, subject, start, 0
+        self._stopped = threading.Event()
+
+    def read(self, timeout_s: float) -> Batch:
+        end = time.monotonic() + timeout_s
+        while True:
+            entries = enumerate(self._bus.published[self._read :], start=self._read + 1)
+            found = [_delivery(_Entry(each, number, 1)) for number, each in entries if self._wants(each, number)]
+            self._read = len(self._bus.published)
+            if found or time.monotonic() >= end or self._stopped.wait(0.005):
+                return Batch(epoch="memory", deliveries=found, is_at_end=True)
+
+    def close(self) -> None:
+        self._stopped.set()
+
+    def _wants(self, message: Message, sequence: int) -> bool:
+        if isinstance(self._start, int):
+            is_new = sequence >= self._start
+        else:
+            is_new = datetime.fromisoformat(orjson.loads(message.body)["time"]) >= self._start
+        return is_new and _matches(self._subject, message.subject)
 
 
 def _delivery(entry: _Entry) -> Delivery:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 from ..errors import Unavailable
@@ -12,10 +13,11 @@ from . import streams
 from .access import Access
 from .calls import Calls
 from .consuming import BatchConsumer, PooledConsumer
+from .following import Follower, ask_stream_state
 from .link import Link
 from .pulling import Consumer
 from .serving import Serving
-from .types import Delivery, Endpoint, Message
+from .types import Delivery, Endpoint, Message, StreamState
 
 DRAIN_S = 20.0
 
@@ -73,6 +75,12 @@ class NatsBus:
             stream=stream, durable=durable, subjects=subjects, ack_wait_s=ack_wait_s, max_deliver=max_deliver
         )
         self._parts.append(BatchConsumer(self._link, self._calls, consumer, handler, max_batch, linger_ms / 1000))
+
+    def stream_state(self, stream: str, *, timeout_s: float = 5) -> StreamState:
+        return ask_stream_state(self._link, stream, timeout_s)
+
+    def follow(self, stream: str, subject: str, start: int | datetime) -> Follower:
+        return Follower(self._link, stream, subject, start)
 
     def close(self) -> None:
         # All at once: a slow step in one part must not keep another from leaving its queue group.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -92,6 +93,47 @@ class Delivery:
     def body(self) -> dict[str, Any]:
         decoded: dict[str, Any] = orjson.loads(self.data)
         return decoded
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamState:
+    """``epoch``: which life of the stream it is; a sequence means nothing in another. ``first``, ``last``: of those
+    that are kept."""
+
+    epoch: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Messages in the stream's order. ``is_at_end``: there was nothing behind them when they came."""
+
+    epoch: str
+    deliveries: list[Delivery]
+    is_at_end: bool
+
+
+class Following(Protocol):
+    """One who reads along on a stream, for himself: nothing is acknowledged, and nobody else gets less for it."""
+
+    def read(self, timeout_s: float) -> Batch:
+        """What has come. Without a gap, whatever happens to the connection; a new ``epoch`` begins a new stream."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Streams(Protocol):
+    """What can be read along on a bus."""
+
+    def stream_state(self, stream: str, *, timeout_s: float = 5) -> StreamState:
+        """Errors: Unavailable."""
+        ...
+
+    def follow(self, stream: str, subject: str, start: int | datetime) -> Following:
+        """``start``: the sequence of the first message that is wanted, or since when it was told."""
+        ...
 
 
 class Bus(Protocol):
