@@ -7,7 +7,7 @@ PACKAGES := libs/common services/inventory services/power services/boot services
 STAMP := $(VENV)/.installed
 TEST_JOBS ?= 2
 
-.PHONY: help venv demo test lint check fmt lab differential keystone bench docs clean
+.PHONY: help venv demo test lint check fmt lab differential keystone asyncapi bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -50,6 +50,13 @@ differential: venv ## the same requests to a real Ironic 39 (from PyPI, into .ca
 
 keystone: venv ## sign-in with tokens of a real Keystone (from PyPI, into .cache/)
 	$(BIN)/python -m pytest tests/keystone
+
+asyncapi: venv .cache/asyncapi/package ## the AsyncAPI document is valid by the standard's own schema (from npm, into .cache/)
+	$(BIN)/python -m pytest deploy/local/tests/test_asyncapi.py
+
+.cache/asyncapi/package:
+	@mkdir -p .cache/asyncapi
+	@cd .cache/asyncapi && npm pack --silent @asyncapi/specs@6.11.1 >/dev/null && tar xzf asyncapi-specs-*.tgz
 
 bench: venv ## all benchmarks: table and JSON (bench/out/)
 	$(BIN)/python -m bench

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from steelyard_api_gateway.handlers import asyncapi
 from steelyard_api_gateway.handlers.openapi.page import api_page
 from steelyard_api_gateway.handlers.policy_page import policy_page
 from steelyard_api_gateway.main import TABLES
 from steelyard_inventory.domain import diagram
+from steelyard_local.asyncapi import asyncapi_text
 from steelyard_local.messages import messages_page
 from steelyard_local.reference import settings_page
 
@@ -29,6 +31,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def main() -> None:
+    asyncapi.SOURCE.write_text(asyncapi_text())
     for name, make in PAGES.items():
         (Path(__file__).parent / name).write_text(make())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import Schema, fields, validate
@@ -14,11 +13,9 @@ from steelyard_common.bus.streams import DUPLICATES_S, stream_configs
 from steelyard_common.contracts.facts import FACTS, EventType
 from steelyard_common.contracts.shapes import Part
 from steelyard_common.contracts.steps import Again, Done, Failed, Outcome, ResultMessage, Step, StepMessage, Wait
-from steelyard_common.db import Database
 from steelyard_common.errors import DeviceUnreachable
-from steelyard_inventory.main import Inventory
-from steelyard_inventory.settings import Settings as InventorySettings
-from steelyard_power.handlers import COMMANDS, QUERIES
+
+from .requests_served import RequestRow, requests_served
 
 SITE = "SITE"
 _HEAD = """\
@@ -26,7 +23,8 @@ _HEAD = """\
 
 What travels on NATS: requests, steps, results, events. `SITE` stands for the site's name (`STEELYARD_SITE`). Bodies
 are JSON. Unknown fields are ignored, so that the newer side may speak first. Who may say and hear what:
-[secure the bus](../howto/secure-the-bus.md). (Made from code: `make docs`.)
+[secure the bus](../howto/secure-the-bus.md). For programs: the AsyncAPI document at `/v1/asyncapi.json`, which needs no
+sign-in. (Made from code: `make docs`.)
 
 | subject | kind | carried by |
 | --- | --- | --- |
@@ -57,7 +55,7 @@ How to read them: [follow events](../howto/follow-events.md).
 def messages_page() -> str:
     """Markdown: streams, requests of each service, steps and results, events."""
     parts = [_HEAD, _streams()]
-    parts += [_requests(service, rows) for service, rows in _services().items()]
+    parts += [_requests(service, rows) for service, rows in requests_served(SITE).items()]
     parts += [_shapes(), _EVENTS]
     parts += [_events(service, facts) for service, facts in FACTS.items()]
     return "\n".join(parts)
@@ -80,23 +78,8 @@ def _days(seconds: float | None) -> str:
     return f"{(seconds or 0) / 86400:.0f} days"
 
 
-def _services() -> Mapping[str, Sequence[tuple[str, str, type[Schema] | None]]]:
-    """Service → (kind, verb, schema), by the tables that the services serve."""
-    settings = InventorySettings(database_url="postgresql://nobody@127.0.0.1:1/none", site=SITE)
-    inventory = Inventory(settings, Database(settings.database_url, "none"), lambda: datetime.now(UTC))
-    rows = []
-    for endpoint in inventory.endpoints():
-        _, _, kind, verb = endpoint.subject.split(".", 3)
-        rows.append((kind, verb, endpoint.schema))
-    power = [
-        (kind, verb, row[0]) for kind, table in (("qry", QUERIES), ("cmd", COMMANDS)) for verb, row in table.items()
-    ]
-    return {"inventory": rows, "power": power}
-
-
-def _requests(service: str, rows: Iterable[tuple[str, str, type[Schema] | None]]) -> str:
-    ordered = sorted(rows, key=lambda row: (row[0] != "qry", row[1]))
-    table = [(f"`{kind}.{verb}`", _body(schema)) for kind, verb, schema in ordered]
+def _requests(service: str, rows: Iterable[RequestRow]) -> str:
+    table = [(f"`{row.kind}.{row.verb}`", _body(row.schema)) for row in rows]
     about = "Fields in *italics* may be left out.\n"
     return "\n".join([f"## Requests to {service}\n", about, *_table((f"`{SITE}.{service}.`", "body"), table), ""])
 

@@ -18,6 +18,7 @@ from steelyard_common.settings import read
 from werkzeug.exceptions import HTTPException
 
 from . import sign_in
+from .drivers.event_log import EventLog
 from .drivers.over_bus import OverBus
 from .drivers.webhook_http import WebhookHttp
 from .handlers import (
@@ -26,6 +27,7 @@ from .handlers import (
     chassis,
     conductors,
     drivers,
+    events,
     insight,
     node_management,
     node_parts,
@@ -42,12 +44,14 @@ from .handlers import (
     volumes,
     webhooks,
 )
+from .handlers.asyncapi import asyncapi
 from .handlers.front import Front
 from .handlers.openapi.document import openapi
 from .handlers.routes import Refusal, Route, Services, blueprint
 from .service import records
 from .service.access import Gate
 from .service.allocations import Allocations
+from .service.event_stream import Events
 from .service.identity import HttpBasic, NoSignIn, SignIn
 from .service.insight import Insight
 from .service.management import Management
@@ -87,6 +91,7 @@ TABLES: dict[str, tuple[Sequence[Route], Sequence[Refusal]]] = {
     "insight": (insight.ROUTES, ()),
     "operations": (operations.ROUTES, ()),
     "webhooks": (webhooks.ROUTES, ()),
+    "events": (events.ROUTES, ()),
     "recipes": (recipes.ROUTES, recipes.REFUSALS),
     "allocations": (allocations.ROUTES, allocations.REFUSALS),
     "tenancy": (tenancy.ROUTES, ()),
@@ -103,8 +108,8 @@ class Running(Parts):
         self.add("bus", stop=bus.close, check=lambda: bus.is_connected)
 
 
-def create_app(settings: Settings, bus: Bus, sign_in: SignIn | None = None) -> Flask:
-    """The API; ``sign_in``: instead of what the settings name.
+def create_app(settings: Settings, bus: Bus, sign_in: SignIn | None = None, parts: Parts | None = None) -> Flask:
+    """The API; ``sign_in``: instead of what the settings name; ``parts``: what must be stopped is added there.
 
     Errors: InvalidRequest when settings, htpasswd file or sealing keys are wrong.
     """
@@ -112,6 +117,8 @@ def create_app(settings: Settings, bus: Bus, sign_in: SignIn | None = None) -> F
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     services = make_services(settings, bus)
+    if parts is not None:
+        parts.add("events", stop=services.events.stop)
     for name, (routes, refusals) in TABLES.items():
         app.register_blueprint(blueprint(name, routes, refusals, services))
     app.register_error_handler(SteelyardError, partial(refused.answer, services.refusals))
@@ -122,7 +129,10 @@ def create_app(settings: Settings, bus: Bus, sign_in: SignIn | None = None) -> F
         public_url=settings.public_url,
         cors_origins=settings.cors_origins,
         rates=Rates(settings.project_rate, settings.project_burst),
-        openapi=orjson.dumps(openapi(TABLES, runner.version_of(NAME))),
+        documents={
+            "openapi": orjson.dumps(openapi(TABLES, runner.version_of(NAME))),
+            "asyncapi": asyncapi(settings.site),
+        },
     )
     return app
 
@@ -167,6 +177,9 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         insight=Insight(inventory, states),
         operations=Operations(inventory, states, gate),
         webhooks=Webhooks(inventory, sealer, settings.webhook_networks),
+        events=Events(
+            EventLog(bus, settings.site), inventory, gate, most=settings.event_readers, for_s=settings.event_stream_s
+        ),
         refusals=Refusals(bus, settings.site, NAME),
         vendor=Vendor(power),
         ramdisks=Ramdisks(inventory),
@@ -205,7 +218,7 @@ def start(settings: Settings) -> Running:
 
 
 def make_app(settings: Settings, running: Running) -> Wsgi:
-    return create_app(settings, running.bus)
+    return create_app(settings, running.bus, parts=running)
 
 
 SPEC = runner.ServiceSpec(name=NAME, settings=Settings, start=start, make_app=make_app)

@@ -11,8 +11,22 @@ import orjson
 
 from ..bus.types import Message
 from . import subjects
+from .shapes import Part, document, text, time
 
 CONTENT_TYPE = "application/cloudevents+json"
+TYPE_PREFIX = "org.steelyard"
+# What stands around the data of each event.
+ENVELOPE: Mapping[str, Part] = {
+    "specversion": text("of CloudEvents", "1.0"),
+    "id": text("of this event; also the message's Nats-Msg-Id, so that a repeat is dropped"),
+    "source": text("/steelyard/<site>/<service>"),
+    "type": text(f"{TYPE_PREFIX}.<service>.<fact>"),
+    "subject": text("whose UUID stands last in the message's subject"),
+    "time": time("when it was told, UTC"),
+    "datacontenttype": text("of data", "application/json"),
+    "data": document("what the fact says"),
+    "cause": text("a JSON text {user, request_id, origin}: who asked for it").or_missing(),
+}
 
 
 def cloud_event(
@@ -35,7 +49,7 @@ def cloud_event(
         "specversion": "1.0",
         "id": identity,
         "source": f"/steelyard/{site}/{service}",
-        "type": f"org.steelyard.{service}.{fact}",
+        "type": event_type(service, fact),
         "subject": subject_id,
         "time": now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "datacontenttype": "application/json",
@@ -49,3 +63,7 @@ def cloud_event(
         msg_id=identity,
         headers={"Content-Type": CONTENT_TYPE},
     )
+
+
+def event_type(service: str, fact: str) -> str:
+    return f"{TYPE_PREFIX}.{service}.{fact}"

@@ -238,3 +238,13 @@ FACTS: Mapping[str, Mapping[str, EventType]] = {
         ),
     },
 }
+# What is kept of a message that a consumer could not handle: no CloudEvent, for a person to look at.
+DEAD_LETTER: Mapping[str, Part] = {
+    "stream": text("that it came from"),
+    "durable": text("consumer that could not handle it"),
+    "stream_sequence": count("its place in the stream"),
+    "subject": text("its subject"),
+    "num_delivered": count("how often it was tried"),
+    "reason": text("what went wrong"),
+    "data_base64": text("its body"),
+}
