@@ -18,12 +18,11 @@ from steelyard_common.http_incoming import MAX_BODY, MAX_HEAD, Incoming
 from steelyard_common.http_turns import Names, Turns, greediest
 
 _SERVER = """
-    import itertools, os, sys, threading
+    import os, sys, threading
     from gunicorn.app.base import BaseApplication
     from steelyard_common.http import CALLER, HELD_S, WAITED_S
 
     freed = threading.Event()
-    places = itertools.count()
 
     class Echo(BaseApplication):
         def load_config(self):
@@ -47,8 +46,6 @@ _SERVER = """
                 if environ["PATH_INFO"] == "/later":
                     HELD_S.set(1.5)
                 CALLER.set(environ.get("HTTP_X_AUTH_TOKEN"))
-                if environ["PATH_INFO"] == "/order":
-                    body = b"%d" % (0 if not freed.is_set() else 1 + next(places))
                 if environ["PATH_INFO"] == "/who":
                     body = sys.argv[2].encode()
                 start_response("200 OK", [("Content-Length", str(len(body)))])
@@ -314,31 +311,36 @@ def test_of_two_callers_the_one_who_asks_little_does_not_wait_for_the_one_who_as
         return b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nX-Auth-Token: " + name + b"\r\n\r\n"
 
     for name in (b"ann", b"bob"):
-        assert _ask(port, asked_by(name, b"/order")) == (OK, b"0")
+        assert _ask(port, asked_by(name, b"/")) == (OK, b"")
     with contextlib.ExitStack() as many:
-        held = [many.enter_context(_say(port, asked_by(b"ann", b"/hold"))) for _ in range(2)]
-        anns = [many.enter_context(_say(port, asked_by(b"ann", b"/order"))) for _ in range(20)]
-        assert _ask(port, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n") == (OK, b""), "all of them are here"
-        bob = many.enter_context(_say(port, asked_by(b"bob", b"/order")))
-        assert _ask(port, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n") == (OK, b"")
-        _ask(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        places = [int(_answer(many.enter_context(each.makefile("rb")))[1]) for each in (bob, *anns)]
-        assert all(_answer(many.enter_context(each.makefile("rb")))[0] == OK for each in held)
-
-    assert sorted(places) == list(range(1, 22))
-    assert places[0] <= 4, places
+        anns = [many.enter_context(_say(port, asked_by(b"ann", b"/hold"))) for _ in range(20)]
+        assert [_ask(port, asked_by(b"bob", b"/")) for _ in range(3)] == [(OK, b"")] * 3
+        _ask(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")  # sets ann's free
+        assert {_answer(many.enter_context(each.makefile("rb")))[0] for each in anns} == {OK}
 
 
 def test_turns_go_round_and_one_caller_never_has_all_threads() -> None:
-    turns, begun = Turns(4), list[str]()
-    for name in ("a", "a", "a", "a", "a", "b", "b", "c"):
-        turns.add(name, lambda name=name: begun.append(name))  # type: ignore[misc]
-    assert begun == ["a", "a", "a", "b"]
+    now, begun = [0.0], list[str]()
+    turns = Turns(8, clock=lambda: now[0])
 
-    for name in ("a", "b", "c", "a", "b"):
+    def ask(names: str) -> list[str]:
+        for name in names:
+            turns.add(name, lambda name=name: begun.append(name))  # type: ignore[misc]
+        return begun
+
+    assert "".join(ask("aaaaaaaa")) == "aaaaaa", "who is alone leaves two to others"
+    assert "".join(ask("bbbc")) == "aaaaaabb", "all are in use"
+    for name in "aaaab":
         turns.done(name)
+    assert "".join(begun[8:]) == "cb", "a has its share among others"
+    for name in "aa":
+        turns.done(name)
+    assert "".join(begun[10:]) == "aa"
 
-    assert begun == ["a", "a", "a", "b", "a", "b", "c", "a"]
+    for name in "aabbc":
+        turns.done(name)
+    now[0] = 3.0
+    assert "".join(ask("bbbbbbb")[12:]) == "bbbbbb", "the others have gone"
 
 
 def test_a_caller_is_known_by_what_it_signs_in_with_which_is_not_kept() -> None:

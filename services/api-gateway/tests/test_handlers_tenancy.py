@@ -108,7 +108,7 @@ def test_a_bucket_fills_at_its_rate_and_slow_requests_cost_more() -> None:
     now[0] = 0.2  # two more
     began = rates.take("p")
     now[0] = 0.3
-    rates.settle("p", began)  # 0.1 s: nine tokens more, by debt: no deeper than a burst
+    rates.settle("p", began)  # 0.1 s: nineteen tokens more, by debt: no deeper than a burst
     with pytest.raises(TooManyRequests, match=r"try again in 0\.6 s"):
         rates.take("p")
     now[0] = 1.2

@@ -6,6 +6,7 @@ then on it has a line of its own. Those who are not known yet share one for each
 
 from __future__ import annotations
 
+import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
@@ -14,7 +15,8 @@ from typing import TypeVar
 T = TypeVar("T")
 Job = Callable[[], None]
 REMEMBERED = 20_000  # credentials
-RESERVED = 4  # one of so many threads is left to others, however much one caller asks
+SHARE = 4  # among others a caller has one of so many threads; who is alone leaves as many to who may come
+ALONE_AFTER_S = 2.0
 
 
 class Names:
@@ -43,13 +45,18 @@ class Names:
 class Turns:
     """All in one thread, that of the loop. Jobs are begun by calling them; ``done`` follows each."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._free = threads
-        self._most = max(1, threads - threads // RESERVED)
+        self._most_alone = max(1, threads - threads // SHARE)
+        self._most_among_others = max(1, threads // SHARE)
+        self._clock = clock
+        self._asked_at: OrderedDict[str, float] = OrderedDict()  # who asked last stands last
         self._at_work: Counter[str] = Counter()
         self._lines: OrderedDict[str, deque[Job]] = OrderedDict()  # whose turn is next stands first
 
     def add(self, caller: str, job: Job) -> None:
+        self._asked_at[caller] = self._clock()
+        self._asked_at.move_to_end(caller)
         self._lines.setdefault(caller, deque()).append(job)
         self._begin()
 
@@ -71,7 +78,13 @@ class Turns:
             job()
 
     def _next(self) -> str | None:
-        return next((caller for caller in self._lines if self._at_work[caller] < self._most), None)
+        if not self._lines:
+            return None
+        long_ago = self._clock() - ALONE_AFTER_S
+        while len(self._asked_at) > 1 and next(iter(self._asked_at.values())) < long_ago:
+            self._asked_at.popitem(last=False)
+        most = self._most_alone if len(self._asked_at) == 1 else self._most_among_others
+        return next((caller for caller in self._lines if self._at_work[caller] < most), None)
 
 
 def greediest(held: Iterable[tuple[T, str, int]]) -> T:

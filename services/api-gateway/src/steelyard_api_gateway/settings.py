@@ -67,7 +67,7 @@ class Settings(SignInSettings):
     )
 
     project_rate: float = field(
-        default=100.0,
+        default=50.0,
         metadata=env(
             "STEELYARD_PROJECT_RATE",
             "requests a second of one project (a slow one counts as several), then 429; 0 = no limit",

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from steelyard_common.errors import TooManyRequests
 
-COST_S = 0.01
+COST_S = 0.005
 REMEMBERED = 20_000  # projects; whoever is forgotten has a full bucket
 
 
