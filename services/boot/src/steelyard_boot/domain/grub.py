@@ -1,0 +1,90 @@
+"""GRUB configurations, over TFTP and over HTTP. Pure.
+
+Every value stands in single quotes, within which GRUB reads everything as it is (manual, "Quoting"); a single quote
+cannot occur in a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from steelyard_common.errors import Unsupported
+
+from .boot_model import BootModel, File, Kind
+from .naming import as_mac
+
+Place = Callable[[File], str]
+CANNOT = (
+    "{what} cannot be booted by GRUB: set the node's boot interface to 'ipxe' or 'http-ipxe'"
+    " (or, for an ISO, to 'redfish-virtual-media')"
+)
+
+
+def config(model: BootModel, place: Place) -> str:
+    """For one node. Errors: Unsupported for an ISO or a volume."""
+    if model.kind is Kind.DISK:
+        return LOCAL
+    if model.kernel is None:
+        raise Unsupported(CANNOT.format(what="an ISO" if model.kind is Kind.ISO else "a volume"))
+    # GRUB quotes for the kernel what has blanks, so each argument is given as one word.
+    words = " ".join(quoted(argument) for argument in model.arguments)
+    nic = ' "BOOTIF=${net_default_mac}"' if model.names_nic else ""
+    lines = [
+        f"# {model.purpose.value}, boot {model.boot_id}",
+        "set default=0",
+        "set timeout=1",
+        f"menuentry {quoted(model.purpose.value)} {{",
+        f"  linux {quoted(place(model.kernel))} {words}{nic}".rstrip(),
+    ]
+    if model.ramdisk:
+        lines.append(f"  initrd {quoted(place(model.ramdisk))}")
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def quoted(text: str) -> str:
+    if "'" in text:
+        raise ValueError("a model has no quotes")
+    return f"'{text}'"
+
+
+def over_http(url: str) -> str:
+    """``(http,host:port)/path`` of a URL. Errors: Unsupported for https, which GRUB does not speak."""
+    parts = urlsplit(url)
+    if parts.scheme != "http":
+        raise Unsupported(f"GRUB fetches over http only, not {parts.scheme}: {url}")
+    return f"(http,{parts.netloc}){parts.path}{'?' + parts.query if parts.query else ''}"
+
+
+LOCAL = """\
+# nothing to do here: the node's own disk
+set default=0
+set timeout=0
+menuentry 'local disk' {
+  if [ "${grub_platform}" = "efi" ]; then
+    exit
+  else
+    set root=(hd0)
+    chainloader +1
+  fi
+}
+"""
+
+
+def entry(prefix: str) -> str:
+    """What GRUB reads when nothing by its MAC was found: asks once more, by MAC. ``prefix``: where we are, for GRUB."""
+    return "\n".join([
+        "# The entry: finds the configuration of the machine that runs it.",
+        f'source {quoted(prefix + "/grub.cfg-01-")}"${{net_default_mac}}"',
+        "echo 'No boot configuration is kept for this machine.'",
+        'echo "  MAC address ${net_default_mac}"',
+        "echo 'Enrol it, and give it something to do. It restarts in 180 s.'",
+        "sleep 180",
+        "reboot",
+    ]) + "\n"  # fmt: skip
+
+
+def names(macs: tuple[str, ...]) -> tuple[str, ...]:
+    """Files that GRUB looks for by itself (grub-core/normal/main.c), and what our entry sources."""
+    known = [mac for mac in map(as_mac, macs) if mac]
+    return tuple(f"grub.cfg-01-{mac.replace(':', '-')}" for mac in known) + tuple(f"grub.cfg-01-{mac}" for mac in known)

@@ -1,0 +1,199 @@
+"""The boot waterfall: what was seen of one boot attempt, hop by hop, and why it went no further. Pure (want N6)."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from .loaders import MEDIA
+
+
+class Hop(enum.StrEnum):
+    """In the order in which a machine takes them; not every boot interface has all."""
+
+    POWER = "power-on"
+    DHCP = "dhcp"
+    LOADER = "loader"
+    ENTRY = "entry"
+    SCRIPT = "script"
+    KERNEL = "kernel"
+    RAMDISK = "ramdisk"
+    ISO = "iso"
+    VOLUME = "volume"
+    LOOKUP = "lookup"
+    HEARTBEAT = "heartbeat"
+
+
+RANK = {hop: number for number, hop in enumerate(Hop)}
+# What only a machine does that has just been started.
+STARTS = (Hop.DHCP, Hop.LOADER, Hop.ENTRY, Hop.SCRIPT)
+OK, FAILED, PARTIAL = "ok", "failed", "partial"
+
+
+class Outcome(enum.StrEnum):
+    RUNNING = "running"
+    BOOTED = "booted"
+    FAILED = "failed"
+    REPLACED = "replaced"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """One thing that was seen. ``detail``: ``{what, status, bytes, of_bytes, took_s, address, transport, error}``."""
+
+    node_uuid: str
+    hop: Hop
+    outcome: str
+    at: datetime
+    boot_id: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What the boot was prepared as. ``last``: the hop that ends it well."""
+
+    interface: str
+    purpose: str
+    last: Hop
+
+
+def expectation(interface: str, purpose: str, *, kind: str, agent: bool) -> Expectation:
+    """``kind``: of the boot model."""
+    without_agent = {"kernel": Hop.KERNEL, "iso": Hop.ISO, "drives": Hop.SCRIPT, "disk": Hop.SCRIPT}
+    return Expectation(interface=interface, purpose=purpose, last=Hop.HEARTBEAT if agent else without_agent[kind])
+
+
+def is_new(hop: Hop, seen: Sequence[Hop], quiet_s: float, patience_s: float) -> bool:
+    """Whether ``hop`` begins another attempt: the machine is at the start again after it had got further.
+
+    Loaders ask again for what failed, and a machine asks for addresses at every stage: neither is a new attempt.
+    """
+    if hop is Hop.POWER:
+        return bool(seen) and any(other is not Hop.POWER for other in seen)
+    if hop not in STARTS:
+        return False
+    further = max((RANK[other] for other in seen), default=0)
+    return further >= RANK[Hop.LOOKUP] or quiet_s > patience_s
+
+
+def ends_well(hop: Hop, outcome: str, expected: Expectation) -> bool:
+    return outcome == OK and RANK[hop] >= RANK[expected.last]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Which hop failed, and the likely reason in words with what to look at."""
+
+    hop: Hop
+    reason: str
+
+
+def judge(notes: Sequence[Note], expected: Expectation) -> Verdict:
+    """Why an attempt that has stood still went no further than it did."""
+    worst = _failed(notes)
+    if worst is not None:
+        return Verdict(hop=worst.hop, reason=_why_failed(worst))
+    furthest = max((note.hop for note in notes if note.outcome == OK), key=RANK.__getitem__, default=None)
+    return _stopped_after(furthest, notes, expected)
+
+
+def _failed(notes: Sequence[Note]) -> Note | None:
+    """The last failure that nothing later made good."""
+    for at in range(len(notes) - 1, -1, -1):
+        note = notes[at]
+        if note.outcome == OK:
+            continue
+        later = [other for other in notes[at + 1 :] if other.outcome == OK and RANK[other.hop] >= RANK[note.hop]]
+        if not later:
+            return note
+    return None
+
+
+def _why_failed(note: Note) -> str:
+    detail = note.detail
+    what = detail.get("what") or note.hop.value
+    status = detail.get("status")
+    if note.outcome == PARTIAL:
+        return (
+            f"{what} was cut off after {detail.get('bytes', 0)} of {detail.get('of_bytes', '?')} bytes: the machine was"
+            " switched off, or the network between it and the boot service drops connections"
+        )
+    if status == 404 and note.hop in (Hop.SCRIPT, Hop.ENTRY):
+        return "nothing is prepared for this machine, or it asks by a MAC address and UUID that no node has"
+    if status == 404:
+        return (
+            f"{what}: 404, the file is not there any more; prepare the boot anew (the artifact was collected or lost)"
+        )
+    if isinstance(status, int) and status >= 500:
+        return f"{what}: {status}, the boot service could not answer; its log says why"
+    if detail.get("transport") == "tftp":
+        return (
+            f"TFTP of {what} failed: {detail.get('error') or 'no reason given'}; a firewall that lets UDP 69 through"
+            " only one way, or a TFTP root without the file"
+        )
+    if detail.get("errno"):
+        return f"the machine's boot loader gave up at {what} (iPXE error {detail['errno']}, explained at ipxe.org/err)"
+    return f"{what}: {detail.get('error') or 'failed'}"
+
+
+_AFTER: dict[Hop | None, tuple[Hop, str]] = {
+    None: (Hop.POWER, "nothing was seen of the machine: it was not switched on, or it is not this node's machine"),
+    Hop.POWER: (
+        Hop.DHCP,
+        "no DHCP request was seen after power-on: the machine boots from something else, its NIC is on another network,"
+        " or the switch port was still blocked (spanning tree); check the boot device, cabling and VLAN",
+    ),
+    Hop.DHCP: (
+        Hop.LOADER,
+        "it got an address but asked for no boot loader: the DHCP answer names no boot file for its architecture, or"
+        " TFTP/HTTP to the named server is blocked",
+    ),
+    Hop.LOADER: (
+        Hop.SCRIPT,
+        "the boot loader was fetched but asked for no script: it does not run on this firmware (secure boot, wrong"
+        " architecture), or it cannot reach the boot service over HTTP",
+    ),
+    Hop.ENTRY: (Hop.SCRIPT, "the entry script was fetched, but not the node's: its later requests did not arrive"),
+    Hop.SCRIPT: (
+        Hop.KERNEL,
+        "the node's script was fetched but not its kernel: the machine cannot reach the artifacts' address",
+    ),
+    Hop.KERNEL: (
+        Hop.RAMDISK,
+        "the kernel was fetched but the ramdisk was not asked for: too little memory, or it was reset",
+    ),
+    Hop.RAMDISK: (
+        Hop.LOOKUP,
+        "kernel and ramdisk were loaded but no agent called: the kernel did not start or panicked (console), it has no"
+        " driver for the NIC, got no address, or cannot reach the API at ipa-api-url",
+    ),
+    Hop.ISO: (
+        Hop.LOOKUP,
+        "the BMC fetched the medium but no agent called: the machine boots from something else (boot device, boot mode,"
+        " secure boot), or the agent has no network (network_data, DHCP) to the API",
+    ),
+    Hop.VOLUME: (Hop.LOOKUP, "the volume was attached but nothing called from it"),
+    Hop.LOOKUP: (
+        Hop.HEARTBEAT,
+        "the agent looked itself up but sent no heartbeat: it refused the answer (a token was given before), or its"
+        " certificate or call-back address was refused",
+    ),
+    Hop.HEARTBEAT: (Hop.HEARTBEAT, "the agent was heard of and then no more"),
+}  # fmt: skip
+
+
+def _stopped_after(furthest: Hop | None, notes: Sequence[Note], expected: Expectation) -> Verdict:
+    if expected.interface in MEDIA and furthest in (None, Hop.POWER):
+        reason = (
+            "the BMC never fetched the medium: it cannot reach the boot service's address, or the medium was not"
+            " inserted"
+        )
+        return Verdict(hop=Hop.ISO, reason=reason)
+    hop, reason = _AFTER[furthest]
+    if furthest is Hop.KERNEL and any(note.hop is Hop.RAMDISK for note in notes):
+        hop, reason = _AFTER[Hop.RAMDISK]
+    return Verdict(hop=hop, reason=reason)
