@@ -1,0 +1,311 @@
+"""Fetches by HTTP(S): redirects judged one by one, ranges, proxies, a limit for each wait.
+
+Rule 1  What a tenant names leads to no internal address: each host is resolved once, judged, and called where it was
+        judged, again for each redirect; a proxy is judged like a host, and what it is asked for, too.
+Rule 2  Authorization goes to the host it was given for and to no other.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import re
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
+
+from steelyard_common.addresses import Address, Network, is_allowed
+from steelyard_common.errors import DeviceUnreachable, Forbidden, InvalidRequest, NotFound
+from steelyard_common.outward import connect, reason
+
+from ..domain.artifacts import shown, split
+from . import Opened, Validator, Wanted
+
+PORTS = {"http": 80, "https": 443}
+CHUNK = 256 * 1024
+REDIRECTS = (301, 302, 303, 307, 308)
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_UNSATISFIED = re.compile(r"bytes \*/(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpRules:
+    """``networks``: internal ones that tenants' URLs may lead to."""
+
+    connect_s: float = 10
+    stall_s: float = 30
+    redirects: int = 5
+    networks: Sequence[Network] = ()
+    ca_file: str = ""
+
+
+class Http:
+    """A ``Source``."""
+
+    def __init__(self, rules: HttpRules) -> None:
+        self._rules = rules
+        self._tls = ssl.create_default_context(cafile=rules.ca_file or None)
+
+    @contextmanager
+    def open(self, wanted: Wanted, offset: int, known: Validator) -> Iterator[Opened]:
+        asked = _asked(wanted, offset, known)
+        with self.request(wanted, asked) as response:
+            if response.status == 416 and offset:
+                opened = _at_end(response, offset, known)
+            else:
+                check_status(response, wanted.url)
+                opened = _opened(response, wanted, offset, known)
+            if opened is not None:
+                yield opened
+                return
+        with self.open(wanted, 0, Validator()) as opened:  # there is less than we have: something else
+            yield opened
+
+    @contextmanager
+    def request(
+        self, wanted: Wanted, headers: Mapping[str, str], *, method: str = "GET"
+    ) -> Iterator[http.client.HTTPResponse]:  # fmt: skip
+        """The answer behind all redirects. Errors: those of a ``Source``."""
+        url, sent = wanted.url, dict(headers)
+        for _ in range(self._rules.redirects + 1):
+            connection = self._connect(wanted, url)
+            try:
+                with _translated(url, wanted):
+                    response = self._ask(connection, wanted, url, sent, method)
+                if response.status not in REDIRECTS:
+                    yield response
+                    return
+                url = _next(url, response.headers.get("Location"), wanted, sent)
+            finally:
+                connection.close()
+        raise InvalidRequest(f"{shown(wanted.url)} redirects more than {self._rules.redirects} times")
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, wanted: Wanted, url: str, headers: Mapping[str, str], method: str
+    ) -> http.client.HTTPResponse:
+        parts = urlsplit(url)
+        target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        if parts.scheme == "http" and proxy_of(wanted, parts):
+            target = urlunsplit((parts.scheme, parts.netloc, parts.path or "/", parts.query, ""))
+        try:
+            connection.request(method, target, headers={"Host": parts.netloc, **headers})
+        except (UnicodeError, ValueError) as error:
+            raise InvalidRequest(f"{shown(url)}: the URL is malformed") from error
+        return connection.getresponse()
+
+    def _connect(self, wanted: Wanted, url: str) -> http.client.HTTPConnection:
+        """Errors: OSError, Forbidden, InvalidRequest."""
+        parts = split(url)
+        host, port = str(parts.hostname), parts.port or PORTS[parts.scheme]
+        proxy = proxy_of(wanted, parts)
+        try:
+            if proxy is None:
+                sock = self._reach(wanted, host, port)
+            else:
+                self._judge_by_name(wanted, host, port)
+                sock = self._reach(wanted, str(proxy.hostname), proxy.port or 3128)
+        except OSError as error:
+            raise DeviceUnreachable(f"{host} cannot be reached: {reason(error)}") from error
+        wanted.watch(lambda: _cut(sock))
+        try:
+            if proxy is not None and parts.scheme == "https":
+                _tunnel(sock, host, port)
+            sock.settimeout(self._rules.stall_s)
+            if parts.scheme == "https":
+                sock = self._tls.wrap_socket(sock, server_hostname=host)
+        except (OSError, http.client.HTTPException) as error:
+            sock.close()
+            raise DeviceUnreachable(f"{host} cannot be reached: {_reason(error, wanted)}") from error
+        wanted.watch(lambda: _cut(sock))
+        connection = http.client.HTTPConnection(host, port)
+        connection.sock = sock
+        return connection
+
+    def _reach(self, wanted: Wanted, host: str, port: int) -> socket.socket:
+        until = min(wanted.until, time.monotonic() + self._rules.connect_s)
+        sock = connect(host, port, lambda each: self._may(wanted, each), refusal(host), until)
+        sock.settimeout(self._rules.connect_s)
+        return sock
+
+    def _judge_by_name(self, wanted: Wanted, host: str, port: int) -> None:
+        """What a proxy will be asked for: it resolves by itself, so this is as near as we come."""
+        if not wanted.is_tenants:
+            return
+        for *_, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            if not self._may(wanted, ip_address(str(place[0]).partition("%")[0])):
+                raise Forbidden(refusal(host))
+
+    def _may(self, wanted: Wanted, address: Address) -> bool:
+        return not wanted.is_tenants or is_allowed(address, self._rules.networks)
+
+
+def refusal(host: str) -> str:
+    return (
+        f"{host} is an address of an internal network, and images of projects are not fetched from there; who runs "
+        "the service may allow it (STEELYARD_ARTIFACTS_TENANT_NETWORKS)"
+    )
+
+
+def authorization_header(text: str) -> str:
+    """The header's value for what was given: such a value, ``user:password``, that in base64, or a token."""
+    text = text.strip()
+    if re.match(r"(?i)(basic|bearer)\s+\S", text):
+        return text
+    if ":" in text:
+        return f"Basic {base64.b64encode(text.encode()).decode()}"
+    try:
+        if b":" in base64.b64decode(text, validate=True):
+            return f"Basic {text}"
+    except ValueError:
+        pass
+    return f"Bearer {text}"
+
+
+def proxy_of(wanted: Wanted, parts: SplitResult) -> SplitResult | None:
+    """The proxy for this URL. Errors: InvalidRequest."""
+    if wanted.proxies is None:
+        return None
+    host = (parts.hostname or "").lower()
+    excepted = [each.strip().lower().lstrip(".") for each in (wanted.proxies.no or "").split(",") if each.strip()]
+    if any(each == "*" or host == each or host.endswith(f".{each}") for each in excepted):
+        return None
+    text = wanted.proxies.https if parts.scheme == "https" else wanted.proxies.http
+    if not text:
+        return None
+    proxy = urlsplit(text if "://" in text else f"http://{text}")
+    if proxy.scheme != "http" or not proxy.hostname or proxy.username is not None:
+        raise InvalidRequest("a proxy is http://<host>:<port>, without user and password")
+    return proxy
+
+
+def check_status(response: http.client.HTTPResponse, url: str) -> None:
+    """Errors: as the server's answer says."""
+    status = response.status
+    if status in (200, 206, 304):
+        return
+    said = f"{shown(url)}: the server answered {status} {response.reason}".rstrip()
+    if status in (404, 410):
+        raise NotFound(f"{said}. Look whether the URL is right and the file is there")
+    if status in (401, 403, 407):
+        raise Forbidden(f"{said}. Look whether it needs authorization, and whether what was given is right")
+    if status in (408, 425, 429) or status >= 500:
+        raise DeviceUnreachable(said)
+    raise InvalidRequest(said)
+
+
+def _asked(wanted: Wanted, offset: int, known: Validator) -> dict[str, str]:
+    asked = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "steelyard-boot", "Connection": "close"}
+    if wanted.authorization:
+        asked["Authorization"] = authorization_header(wanted.authorization)
+    strong = known.etag if known.etag and not known.etag.startswith("W/") else None
+    if offset:
+        asked["Range"] = f"bytes={offset}-"
+        validator = strong or known.last_modified
+        if validator:
+            asked["If-Range"] = validator
+    else:
+        if known.etag:
+            asked["If-None-Match"] = known.etag
+        if known.last_modified:
+            asked["If-Modified-Since"] = known.last_modified
+    return asked
+
+
+def _next(url: str, location: str | None, wanted: Wanted, headers: dict[str, str]) -> str:
+    """Where a redirect leads. Errors: InvalidRequest."""
+    if not location:
+        raise InvalidRequest(f"{shown(url)} redirects and does not say where to")
+    there = urljoin(url, location)
+    before, after = urlsplit(url), split(there)
+    if after.scheme not in PORTS:
+        raise InvalidRequest(f"{shown(url)} redirects to {shown(there)}, which is no http(s) URL")
+    if before.scheme == "https" and after.scheme == "http" and not wanted.is_pinned:
+        raise InvalidRequest(f"{shown(url)} redirects from https to http: give a checksum, or the last URL")
+    if (before.scheme, before.netloc) != (after.scheme, after.netloc):
+        headers.pop("Authorization", None)
+    return there
+
+
+def _opened(response: http.client.HTTPResponse, wanted: Wanted, offset: int, known: Validator) -> Opened | None:
+    """None: what came cannot be joined to what we have."""
+    headers, url = response.headers, wanted.url
+    if response.status == 304:
+        return Opened(offset=0, total=None, validator=known, data=iter(()), is_unchanged=True)
+    coding = headers.get("Content-Encoding", "identity")
+    if coding.lower() != "identity":
+        raise InvalidRequest(f"{shown(url)}: the server sends it packed ({coding[:40]}), though it was asked not to")
+    length = response.length
+    begins, total = 0, length
+    if response.status == 206:
+        found = _RANGE.fullmatch(headers.get("Content-Range", ""))
+        if found is None or int(found.group(1)) != offset:
+            return None
+        begins = offset
+        total = int(found.group(3)) if found.group(3) != "*" else None if length is None else offset + length
+    validator = Validator(etag=headers.get("ETag"), last_modified=headers.get("Last-Modified"))
+    return Opened(
+        offset=begins, total=total, validator=validator, data=_chunks(response, wanted),
+        content_type=headers.get("Content-Type", ""),
+    )  # fmt: skip
+
+
+def _at_end(response: http.client.HTTPResponse, offset: int, known: Validator) -> Opened | None:
+    """Nothing follows what we have: it is whole."""
+    found = _UNSATISFIED.fullmatch(response.headers.get("Content-Range", ""))
+    if found is None or int(found.group(1)) != offset:
+        return None
+    return Opened(offset=offset, total=offset, validator=known, data=iter(()))
+
+
+def _chunks(response: http.client.HTTPResponse, wanted: Wanted) -> Iterator[bytes]:
+    while True:
+        with _translated(wanted.url, wanted):
+            data = response.read1(CHUNK)
+        if not data:
+            return
+        yield data
+
+
+@contextmanager
+def _translated(url: str, wanted: Wanted) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        raise DeviceUnreachable(f"{shown(url)} could not be fetched: {_reason(error, wanted)}") from error
+
+
+def _tunnel(sock: socket.socket, host: str, port: int) -> None:
+    """Errors: OSError."""
+    name = f"[{host}]" if ":" in host else host
+    sock.sendall(f"CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n".encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):  # byte by byte: what follows is TLS's
+        byte = sock.recv(1)
+        if not byte or len(head) > 8192:
+            raise OSError(0, "the proxy ended the connection")
+        head += byte
+    status = head.split(b"\r\n", 1)[0].split(b" ", 2)
+    if len(status) < 2 or status[1] != b"200":
+        raise OSError(0, f"the proxy refused: {head.splitlines()[0].decode('latin-1')[:100]}")
+
+
+def _cut(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return
+
+
+def _reason(error: Exception, wanted: Wanted) -> str:
+    if time.monotonic() >= wanted.until:
+        return "the time for it is over"
+    if isinstance(error, TimeoutError):
+        return "nothing came for too long"
+    if isinstance(error, http.client.IncompleteRead):
+        return "it ended in the middle"
+    return reason(error)
