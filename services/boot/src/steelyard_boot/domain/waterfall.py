@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from .boot_model import BootModel, Kind, Purpose
 from .loaders import MEDIA
 
 
@@ -61,10 +62,17 @@ class Expectation:
     last: Hop
 
 
-def expectation(interface: str, purpose: str, *, kind: str, agent: bool) -> Expectation:
-    """``kind``: of the boot model."""
-    without_agent = {"kernel": Hop.KERNEL, "iso": Hop.ISO, "drives": Hop.SCRIPT, "disk": Hop.SCRIPT}
-    return Expectation(interface=interface, purpose=purpose, last=Hop.HEARTBEAT if agent else without_agent[kind])
+_CALLS = (Purpose.DEPLOY, Purpose.CLEAN, Purpose.SERVICE, Purpose.RESCUE)
+
+
+def expectation(interface: str, model: BootModel) -> Expectation:
+    """An agent that inspects sends what it found before it looks itself up, and need not come back afterwards."""
+    with_files = Hop.RAMDISK if model.ramdisk else Hop.KERNEL
+    without_agent = {Kind.KERNEL: with_files, Kind.ISO: Hop.ISO, Kind.DRIVES: Hop.SCRIPT, Kind.DISK: Hop.SCRIPT}
+    last = Hop.HEARTBEAT if model.purpose in _CALLS else without_agent[model.kind]
+    if interface in MEDIA and last is not Hop.HEARTBEAT:
+        last = Hop.ISO
+    return Expectation(interface=interface, purpose=model.purpose.value, last=last)
 
 
 def is_new(hop: Hop, seen: Sequence[Hop], quiet_s: float, patience_s: float) -> bool:

@@ -1,0 +1,208 @@
+"""The boot waterfall as it is kept: notes are taken at once and written in batches, attempts end and are told."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from steelyard_common.contracts.events import cloud_event
+from steelyard_common.db import Database, Transaction
+from steelyard_common.errors import SteelyardError
+from steelyard_common.telemetry import get_logger
+
+from ..domain.waterfall import OK, Hop, Note, Outcome, ends_well, expectation, is_new, judge
+from ..store import attempts as store
+from ..store import boots
+from ..store.attempts import Attempt
+
+log = get_logger(__name__)
+SERVICE = "boot"
+MOST_WAITING = 20_000  # notes; a storm of 1,000 machines makes some 6,000
+BATCH = 500
+LINGER_S = 0.2
+LOOK_EVERY_S = 5.0
+SWITCHED_OFF = "the machine was switched off before it had come up"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerSeen:
+    """The node's recorded power state changed."""
+
+    node_uuid: str
+    is_on: bool
+    at: datetime
+
+
+@dataclass
+class _Round:
+    """What one batch changes."""
+
+    open: dict[str, Attempt]
+    new: list[Attempt] = field(default_factory=list)
+    notes: list[tuple[str, Note]] = field(default_factory=list)
+    done: list[Attempt] = field(default_factory=list)
+
+
+class Trail:
+    """``patience_s``: how long nothing may be seen of a machine that boots before its attempt has failed."""
+
+    def __init__(self, database: Database, site: str, clock: Callable[[], datetime], patience_s: float = 600) -> None:
+        self._database, self._site, self._clock, self._patience_s = database, site, clock, patience_s
+        self._waiting: queue.Queue[Note | PowerSeen] = queue.Queue(MOST_WAITING)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="boot-trail", daemon=True)
+
+    def start(self) -> Trail:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """What was noted is written first."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(10)
+        self.flush()
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def note(self, note: Note | PowerSeen) -> None:
+        """Takes no time. Notes are evidence, not state: when too many wait, new ones are let go."""
+        try:
+            self._waiting.put_nowait(note)
+        except queue.Full:
+            log.warning("boot notes are lost: too many wait to be written")
+
+    def agent(self, node_uuid: str, hop: Hop, detail: dict[str, Any] | None = None) -> None:
+        """The agent looked itself up, or was heard of for the first time."""
+        self.note(Note(node_uuid=node_uuid, hop=hop, outcome=OK, at=self._clock(), detail=detail or {}))
+
+    def flush(self) -> int:
+        """Write what waits. → how many notes. Errors: Unavailable; what was taken is lost then."""
+        written = 0
+        while batch := self._batch():
+            self.write(batch)
+            written += len(batch)
+        return written
+
+    def write(self, batch: Sequence[Note | PowerSeen]) -> None:
+        """In the order in which it was seen; one transaction."""
+        nodes = sorted({each.node_uuid for each in batch})
+        with self._database.begin() as transaction:
+            connection = transaction.connection
+            rows = boots.of_nodes(connection, nodes)
+            round_ = _Round(open=store.running(connection, nodes))
+            for each in sorted(batch, key=lambda each: each.at):
+                row = rows.get(each.node_uuid)
+                if row is not None:
+                    self._take(round_, each, row)
+            self._save(transaction, round_)
+
+    def sweep(self) -> int:
+        """End attempts that nothing was seen of for long. → how many"""
+        now = self._clock()
+        with self._database.begin() as transaction:
+            found = store.quiet(transaction.connection, now - timedelta(seconds=self._patience_s), BATCH)
+            for attempt in found:
+                self._end(transaction, _failed(attempt, now))
+        return len(found)
+
+    def _take(self, round_: _Round, each: Note | PowerSeen, row: boots.BootRow) -> None:
+        attempt = round_.open.get(each.node_uuid)
+        if isinstance(each, PowerSeen) and not each.is_on:
+            if attempt is not None:
+                self._close(round_, attempt.ended(Outcome.REPLACED, each.at, reason=SWITCHED_OFF))
+            return
+        note = each if isinstance(each, Note) else Note(node_uuid=each.node_uuid, hop=Hop.POWER, outcome=OK, at=each.at)
+        if attempt is not None and self._is_other(attempt, note, row):
+            verdict = judge(attempt.notes, attempt.expected)
+            self._close(round_, attempt.ended(Outcome.REPLACED, note.at, verdict.hop, verdict.reason))
+            attempt = None
+        if attempt is None:
+            if note.hop in (Hop.LOOKUP, Hop.HEARTBEAT):
+                return  # of a machine that was up before: no attempt ends with it
+            attempt = store.begin(row.node_uuid, row.model.boot_id, expectation(row.interface, row.model), note.at)
+            round_.new.append(attempt)
+        attempt = replace(attempt, seen_at=max(attempt.seen_at, note.at), notes=(*attempt.notes, note))
+        round_.open[row.node_uuid] = attempt
+        round_.notes.append((attempt.uuid, note))
+        if ends_well(note.hop, note.outcome, attempt.expected):
+            self._close(round_, attempt.ended(Outcome.BOOTED, note.at))
+
+    def _is_other(self, attempt: Attempt, note: Note, row: boots.BootRow) -> bool:
+        seen = [known.hop for known in attempt.notes]
+        quiet_s = (note.at - attempt.seen_at).total_seconds()
+        is_another_boot = attempt.boot_id != row.model.boot_id and note.hop is not Hop.HEARTBEAT
+        return is_another_boot or is_new(note.hop, seen, quiet_s, self._patience_s)
+
+    def _close(self, round_: _Round, attempt: Attempt) -> None:
+        round_.open.pop(attempt.node_uuid, None)
+        round_.done.append(attempt)
+
+    def _save(self, transaction: Transaction, round_: _Round) -> None:
+        """What ended goes first: a node has one attempt that runs."""
+        connection = transaction.connection
+        made = {attempt.uuid for attempt in round_.new}
+        ended = {attempt.uuid: attempt for attempt in round_.done}
+        store.add(connection, [ended[uuid] for uuid in made if uuid in ended])
+        for attempt in round_.done:
+            self._end(transaction, attempt, is_known=attempt.uuid not in made)
+        store.add(connection, [attempt for attempt in round_.open.values() if attempt.uuid in made])
+        for attempt in round_.open.values():
+            if attempt.uuid not in made:
+                store.save(connection, attempt)
+        kept = store.existing(connection, sorted({attempt for attempt, _ in round_.notes}))
+        store.add_notes(connection, [each for each in round_.notes if each[0] in kept])
+        for uuid, note in round_.notes:
+            if uuid not in kept:
+                self.note(note)  # another replica had begun the attempt just before: it belongs there
+
+    def _end(self, transaction: Transaction, attempt: Attempt, *, is_known: bool = True) -> None:
+        if is_known:
+            store.save(transaction.connection, attempt)
+        store.prune(transaction.connection, attempt.node_uuid)
+        fact = "boot-attempt-failed" if attempt.outcome is Outcome.FAILED else "boot-attempt-ended"
+        transaction.emit(
+            cloud_event(self._site, SERVICE, fact, attempt.node_uuid, told(attempt), now=self._clock())
+        )  # fmt: skip
+
+    def _batch(self) -> list[Note | PowerSeen]:
+        batch: list[Note | PowerSeen] = []
+        while len(batch) < BATCH:
+            try:
+                batch.append(self._waiting.get_nowait())
+            except queue.Empty:
+                break
+        return batch
+
+    def _run(self) -> None:
+        last_look = self._clock()
+        while not self._stopping.wait(LINGER_S):
+            try:
+                self.flush()
+                if (self._clock() - last_look).total_seconds() >= LOOK_EVERY_S:
+                    last_look = self._clock()
+                    self.sweep()
+            except SteelyardError as error:
+                log.warning("boot notes could not be written", reason=error.message, detail=error.detail)
+
+
+def _failed(attempt: Attempt, now: datetime) -> Attempt:
+    verdict = judge(attempt.notes, attempt.expected)
+    return attempt.ended(Outcome.FAILED, now, verdict.hop, verdict.reason)
+
+
+def told(attempt: Attempt) -> dict[str, Any]:
+    """The data of its event."""
+    end = attempt.ended_at or attempt.seen_at
+    return {
+        "attempt": attempt.uuid, "boot": attempt.boot_id, "purpose": attempt.purpose, "interface": attempt.interface,
+        "outcome": attempt.outcome.value, "failing_hop": attempt.failing_hop.value if attempt.failing_hop else None,
+        "reason": attempt.reason, "began_at": attempt.began_at.isoformat(),
+        "duration_s": round((end - attempt.began_at).total_seconds(), 3),
+        "hops": [note.hop.value for note in attempt.notes if note.outcome == OK],
+    }  # fmt: skip

@@ -1,0 +1,103 @@
+"""What each node boots next: written by a step, read by whatever asks for its script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from ..domain.boot_model import BootModel
+from ..domain.node_for_boot import NodeForBoot
+from .tables import boots
+
+# By system UUID, then by MAC, then by the address that the DHCP server gave to one of its NICs.
+_FIND = """
+    SELECT node_uuid::text AS node_uuid, purpose, interface, mode, arch, loader, model, created_at, macs,
+        EXISTS (
+            SELECT 1 FROM boot_leases l JOIN boots o ON l.mac = ANY(o.macs)
+            WHERE l.ip = %(ip)s AND o.node_uuid <> boots.node_uuid
+        ) AS is_anothers,
+        CASE WHEN system_uuids && %(uuids)s::text[] THEN 1 WHEN macs && %(macs)s::text[] THEN 2 ELSE 3 END AS rank
+    FROM boots
+    WHERE system_uuids && %(uuids)s::text[] OR macs && %(macs)s::text[]
+        OR macs && ARRAY(SELECT mac FROM boot_leases WHERE ip = %(ip)s)
+    ORDER BY rank, created_at DESC LIMIT 2
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootRow:
+    """What one node boots next. ``is_anothers``: the address that asks was given to a NIC of another node."""
+
+    node_uuid: str
+    interface: str
+    mode: str
+    arch: str
+    loader: str | None
+    macs: tuple[str, ...]
+    model: BootModel
+    created_at: datetime
+    is_anothers: bool = False
+
+
+def _row(row: RowMapping | Any) -> BootRow:
+    return BootRow(
+        node_uuid=row["node_uuid"],
+        interface=row["interface"],
+        mode=row["mode"],
+        arch=row["arch"],
+        loader=row["loader"],
+        macs=tuple(row["macs"]),
+        model=BootModel.from_dict(row["model"]),
+        created_at=row["created_at"],
+        is_anothers=bool(row.get("is_anothers")),
+    )
+
+
+def write(connection: Connection, node: NodeForBoot, model: BootModel, now: datetime) -> None:
+    """This is what the node boots from now on."""
+    values = {
+        "boot_id": model.boot_id, "system_uuids": list(node.system_uuids), "macs": list(node.macs),
+        "purpose": model.purpose.value, "interface": node.interface, "mode": node.mode, "arch": node.arch,
+        "loader": node.loader, "model": model.to_dict(), "created_at": now,
+    }  # fmt: skip
+    statement = insert(boots).values(node_uuid=node.uuid, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["node_uuid"], set_=values))
+
+
+def forget(connection: Connection, node_uuid: str) -> bool:
+    """→ whether it was known"""
+    return connection.execute(delete(boots).where(boots.c.node_uuid == node_uuid)).rowcount > 0
+
+
+def of_node(connection: Connection, node_uuid: str) -> BootRow | None:
+    row = connection.execute(select(boots).where(boots.c.node_uuid == node_uuid)).mappings().first()
+    return None if row is None else _row(row)
+
+
+def of_nodes(connection: Connection, nodes: Sequence[str]) -> dict[str, BootRow]:
+    rows = connection.execute(select(boots).where(boots.c.node_uuid.in_(list(nodes)))).mappings()
+    return {row["node_uuid"]: _row(row) for row in rows}
+
+
+def of_boot(connection: Connection, boot_id: str) -> BootRow | None:
+    row = connection.execute(select(boots).where(boots.c.boot_id == boot_id)).mappings().first()
+    return None if row is None else _row(row)
+
+
+def everything(connection: Connection) -> Sequence[BootRow]:
+    """For writing a folder anew that other servers read."""
+    return [_row(row) for row in connection.execute(select(boots).order_by(boots.c.node_uuid)).mappings()]
+
+
+def find(connection: Connection, uuids: Sequence[str], macs: Sequence[str], ip: str | None) -> BootRow | None:
+    """Whoever asks by these names; None for nobody, and where two nodes have the best of the names in common."""
+    found: Any = connection.exec_driver_sql(_FIND, {"uuids": list(uuids), "macs": list(macs), "ip": ip})
+    rows = found.mappings().all()
+    if not rows or (len(rows) > 1 and rows[0]["rank"] == rows[1]["rank"]):
+        return None
+    return _row(rows[0])
