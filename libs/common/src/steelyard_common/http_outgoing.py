@@ -1,7 +1,7 @@
 """What is left of an answer when its thread has done its work: sent by the loop as the client takes it.
 
-A thread never waits for a client. What the client does not take at once is kept; large answers beyond that (a file)
-are still sent by the thread.
+A thread never waits for a client. What the client does not take at once is kept; only of an answer that is larger than
+that its thread sends the rest. Files are not kept: ``http_files`` sends them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections import deque
 from typing import Any
 
 from .http import HELD_S
+from .http_files import FilePart
 
 KEPT = 8 * 1024 * 1024  # of one answer; then its thread waits
 SEND_STALLS_S = 20  # a client that takes nothing of its answer for so long is left
@@ -22,18 +23,18 @@ LINGERS_S = 2.0
 
 
 class Answering(socket.socket):
-    """A client's socket. ``unsent`` bytes wait for the loop."""
+    """A client's socket. ``unsent`` bytes wait in memory to be sent."""
 
     def __init__(self, taken: socket.socket) -> None:
         super().__init__(fileno=taken.detach())
-        self._parts: deque[memoryview] = deque()
+        self._parts: deque[memoryview | FilePart] = deque()
         self.unsent = 0
         self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_STALLS_S, 0))
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """In the thread that answers. Errors: OSError."""
         rest = memoryview(data)
-        if not self.unsent and not HELD_S.get():
+        if not self._parts and not HELD_S.get():
             rest = rest[self._try(rest) :]
         if rest:
             self._parts.append(rest)
@@ -42,21 +43,48 @@ class Answering(socket.socket):
             self._send_all_kept(flags)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        self._send_all_kept(0)
-        return super().sendfile(file, offset, count)
+        """Only noted: → how much will be sent."""
+        size = os.fstat(file.fileno()).st_size - offset if count is None else count
+        if size > 0:
+            self._parts.append(FilePart(file, offset, size))
+        return size
+
+    @property
+    def has_file(self) -> bool:
+        return any(isinstance(part, FilePart) for part in self._parts)
+
+    @property
+    def left(self) -> int:
+        """Bytes that are still to be sent, of files too."""
+        return self.unsent + sum(part.left for part in self._parts if isinstance(part, FilePart))
 
     def flush(self) -> int:
-        """In the loop. → how many bytes the client took. Errors: OSError."""
+        """In the loop, or in one of ``http_files``. → how many bytes the client took. Errors: OSError."""
         taken = 0
         while self._parts:
-            sent = self._try(self._parts[0])
-            taken += sent
-            self._parts[0] = self._parts[0][sent:]
-            if self._parts[0]:
-                break
+            part = self._parts[0]
+            if isinstance(part, FilePart):
+                taken += part.send(self.fileno())
+                if part.left:
+                    break
+                part.close()
+            else:
+                sent = self._try(part)
+                taken += sent
+                self.unsent -= sent
+                if sent < len(part):
+                    self._parts[0] = part[sent:]
+                    break
             self._parts.popleft()
-        self.unsent -= taken
         return taken
+
+    def close(self) -> None:
+        """With what was not sent."""
+        while self._parts:
+            part = self._parts.popleft()
+            if isinstance(part, FilePart):
+                part.close()
+        super().close()
 
     def _try(self, data: memoryview) -> int:
         try:
@@ -65,9 +93,11 @@ class Answering(socket.socket):
             return 0
 
     def _send_all_kept(self, flags: int) -> None:
+        if self.has_file:
+            return
         parts, self._parts, self.unsent = self._parts, deque(), 0
         for part in parts:
-            super().sendall(part, flags)
+            super().sendall(part, flags)  # type: ignore[arg-type]
 
 
 class Outgoing:

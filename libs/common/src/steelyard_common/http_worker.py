@@ -6,7 +6,8 @@ Rule 1  A request takes a thread when it is here as a whole. gunicorn reads requ
 Rule 2  Whether the process is alive, ready, and how it fares is answered by threads of their own, however many requests
         wait for one.
 Rule 3  A thread is free when its answer is made. What the client does not take at once is sent by the loop; so is an
-        answer that is to be held back for a while, and the loop, too, closes connections without waiting.
+        answer that is to be held back for a while, and the loop, too, closes connections without waiting. Files are
+        sent by ``http_files``.
 Rule 4  Callers take turns (``http_turns``). What is held for clients has a limit, and who holds most, or longest, goes.
 Rule 5  An application that says it is not ``is_open`` is sent no connection: on a shared port others take them.
 """
@@ -25,6 +26,7 @@ from typing import Any
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from .http import CALLER, HELD_S, WAITED_S
+from .http_files import FileSenders
 from .http_incoming import WHOLE_WITHIN_S, Incoming, refusal_of
 from .http_outgoing import Answering, Outgoing
 from .http_turns import Names, Turns, greediest
@@ -52,6 +54,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._look_at = 0.0
         self._names = Names()
         self._turns = Turns(self.cfg.threads)
+        self._files = FileSenders(self.worker_connections * 3 // 4)
         self._aside = {begin: ThreadPoolExecutor(threads) for begin, threads in ASIDE.items()}
 
     # Requests
@@ -154,6 +157,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if conn.sock.fileno() < 0:  # gunicorn closed it
             self.nr_conns -= 1
             return
+        if conn.sock.has_file:
+            conn.sock.setblocking(False)
+            self._files.add(conn.sock, caller, partial(self.method_queue.defer, self._file_sent, conn, kept, caller))
+            return
         if kept and not held_s and not conn.sock.unsent:
             self._go_on(conn)
             return
@@ -171,6 +178,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._send(conn, conn.sock)
         while self._unsent > MAX_UNSENT:
             self._end_sending(greediest((each, one.caller, one.client.unsent) for each, one in self._outgoing.items()))
+
+    def _file_sent(self, conn: TConn, kept: bool, caller: str, is_sent: bool) -> None:
+        if is_sent:
+            self._start_sending(conn, kept=kept, caller=caller, held_s=0.0)
+            return
+        self.nr_conns -= 1
+        conn.close()
 
     def _send(self, conn: TConn, client: Answering) -> None:
         """As much as the client takes; then what follows on this connection."""
