@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from steelyard_inventory.domain.estimates import Estimate
 from steelyard_inventory.domain.explain import explain
-from steelyard_inventory.domain.situation import Explanation, Held, Queue, Situation, StepNow, Work
+from steelyard_inventory.domain.situation import Explanation, Held, Queue, Situation, StepNow, Work, veiled
 from steelyard_inventory.domain.transitions import (
     FAILED,
     HOLDING,
@@ -40,6 +40,10 @@ STEP = StepNow(
 )
 WORK = Work(uuid="w", kind="clean", created_at=before(60), steps=5, asked_by="ada", step=STEP)
 BASE = Situation(uuid=NODE, name="n1", state=State.AVAILABLE, now=NOW, since=before(3600), power_state="power on")
+HELD = Held(holder="power-1.here", purpose="inject NMI", since=before(2), expires_at=after(20))
+QUEUE = Queue(
+    operation="op-1", verb="active", running=50, limit=50, ahead=7, since=before(90), due_at=before(90)
+)  # fmt: skip
 KINDS = {
     State.VERIFYING: "verify", State.DELETING: "undeploy", State.ADOPTING: "adopt", State.UNRESCUING: "unrescue",
     **{state: "clean" for state in State if state.startswith("clean")},
@@ -76,7 +80,8 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "a hold": {"step": replace(STEP, label="deploy.hold", status="waiting", signal="unhold")},
     "children": {"step": replace(STEP, status="sleeping", children=("c1", "c2"))},
     "nobody to take it": {"step": replace(STEP, is_served=False)},
-    "a queue": {"step": replace(STEP, status="pending", deadline_at=None), "queue": Queue(running=50, limit=50)},
+    "a queue": {"queue": QUEUE},
+    "a queue that somebody blocks": {"queue": replace(QUEUE, ahead=1, due_at=after(2))},
     "an abort": {"step": STEP, "abort_asked_at": before(5)},
     "everything": {"step": STEP, "maintenance": True, "retired": True, "protected": True, "last_error": "x",
                    "unserved": (("raid", "redfish"),)},
@@ -223,9 +228,9 @@ GOLDEN: list[tuple[Situation, str]] = [
         "and again: as soon as such a worker comes it goes on by itself.",
     ),
     (
-        at(replace(STEP, status="pending", deadline_at=None), queue=Queue(running=50, limit=50)),
-        "Cleaning n1 has been going on for 60 s, asked for by ada. It is at step 2 of 5, deploy.erase_devices. It waits "
-        "for its turn: 50 of at most 50 nodes do the same now.",
+        replace(BASE, queue=QUEUE),
+        'n1 is available, and waits for its turn in a group operation ("active"): 50 of at most 50 nodes are at work, '
+        "and 7 nodes come before it.",
     ),
     (
         replace(BASE, state=State.CLEAN_FAILED, last_error="Cleaning failed: disk sdb does not answer", maintenance=True),
@@ -260,3 +265,28 @@ def test_the_deadline_is_told_with_what_comes_then() -> None:
         'At 2026-03-01 12:10:00 UTC (in 10 min) the step is given up, the node goes to "deploy failed" and last_error '
         "says why."
     )
+
+
+HIDDEN = {"last_error": "disk sdb is gone", "reservation": "power-1.here"}
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+@pytest.mark.parametrize("state", State)
+def test_what_is_not_shown_of_a_node_is_in_no_part_of_its_explanation(state: State, name: str) -> None:
+    node = replace(situation(state, name), last_error=HIDDEN["last_error"], held=replace(HELD, purpose="ask for ada"))
+    if node.work is not None and node.step is not None and node.step.error is not None:
+        node = replace(node, work=replace(node.work, step=replace(node.step, error=HIDDEN["last_error"])))
+
+    told = str(explain(veiled(node, HIDDEN)))
+
+    assert not any(text in told for text in (*HIDDEN.values(), "ada"))
+
+
+def test_only_what_is_hidden_is_left_out() -> None:
+    node = replace(BASE, state=State.CLEAN_FAILED, last_error="disk sdb is gone")
+    held = replace(node, held=HELD)
+
+    assert veiled(held, ()) == held
+    assert "disk sdb is gone" in explain(veiled(node, {"reservation"})).summary
+    assert "the policy does not show it to you" in explain(veiled(node, {"last_error"})).summary
+    assert "power-1.here" in explain(veiled(held, {"last_error"})).holder

@@ -35,8 +35,8 @@ def answer(desk: Desk, *results: Any) -> None:
     desk.bus.deliver()
 
 
-def verifying(desk: Desk) -> str:
-    node: str = desk.create(name="n1", automated_clean=False)["uuid"]
+def verifying(desk: Desk, **more: Any) -> str:
+    node: str = desk.create(name="n1", automated_clean=False, **more)["uuid"]
     desk.tell("set-provision", ident="n1", target="manage")
     return node
 
@@ -146,10 +146,11 @@ ERASE = {
 
 
 def test_the_steps_of_a_node_are_those_that_workers_of_its_group_announce_for_its_interfaces(desk: Desk) -> None:
-    others = [
-        ERASE | {"name": "other", "implementations": ["direct"]}, ERASE | {"name": "prepare", "core": True},
-        ERASE | {"interface": "washing", "name": "wash", "implementations": []},
-    ]  # fmt: skip
+    others = [ERASE | {"name": "other", "implementations": ["direct"]}, ERASE | {"name": "prepare", "core": True}]
+    wash = ERASE | {"interface": "washing", "name": "wash", "implementations": []}
+    desk.tell(
+        "announce-steps.acme", instance="acme-1.here", service="acme", provides={"washing": ["acme"]}, steps=[wash]
+    )  # fmt: skip
     desk.announce("boot-1.here", service="boot", provides={"deploy": ["fake", "direct"]}, steps=[ERASE, *others])
     desk.announce("boot-2.here", service="boot", provides={"deploy": ["fake"]}, steps=[ERASE])
     elsewhere = [ERASE | {"name": "far"}]
@@ -218,3 +219,57 @@ def test_workflows_that_there_are_not_are_not_found(desk: Desk) -> None:
             desk.ask("node-workflows", ident="n1", marker=name)
     with pytest.raises(InvalidRequest):
         desk.ask("node-workflows", ident="n1", limit=0)
+
+
+# ---- who is not shown everything
+
+
+def lessee(desk: Desk, *hidden: str) -> None:
+    """From now on somebody asks who leases the node, and is not shown these fields of what another owns."""
+    redacted = {"project": "p-lessee", "fields": {field: ["owner"] for field in hidden}}
+    desk.caller = {"user": "bob", "request_id": "req-2", "visible": {"project": "p-lessee"}, "redacted": redacted}
+
+
+def told_of_everything(desk: Desk) -> str:
+    workflow = desk.ask("node-workflows", ident="n1")["workflows"][0]["uuid"]
+    answers = [desk.ask(verb, ident="n1") for verb in ("node-explain", "node-workflows", "node-timeline")]
+    answers.append(desk.ask("workflow", uuid=workflow))
+    return orjson.dumps(answers).decode()
+
+
+def test_a_lessee_learns_in_no_other_words_why_it_failed(desk: Desk) -> None:
+    verifying(desk, lessee="p-lessee", owner="p-owner")
+    answer(desk, Failed(error=DeviceRefused("bad password of admin")))
+    desk.bus.deliver()
+    assert told_of_everything(desk).count("bad password of admin") >= 4
+
+    lessee(desk, "last_error")
+
+    assert "bad password" not in told_of_everything(desk)
+    (workflow,) = desk.ask("node-workflows", ident="n1")["workflows"]
+    words = "** redacted: the policy asks for baremetal:node:get:last_error **"
+    assert workflow["error"] == workflow["steps"][0]["error"] == words
+    (step,) = (row for row in desk.ask("node-timeline", ident="n1")["timeline"] if row["kind"] == "step")
+    assert step["detail"]["error"] == words
+
+
+def test_a_lessee_learns_in_no_other_words_who_holds_the_node(desk: Desk) -> None:
+    verifying(desk, lessee="p-lessee")
+    workflow = desk.ask("node-workflows", ident="n1")["workflows"][0]["uuid"]
+
+    lessee(desk, "reservation")
+
+    told = desk.ask("node-explain", ident="n1")
+    assert told["holder"].startswith("somebody (")
+    assert "ada" not in told["summary"]
+    assert desk.ask("workflow", uuid=workflow)["cause"] == {"origin": "api"}
+
+
+def test_an_owner_is_told_all_that_the_policy_shows_to_owners(desk: Desk) -> None:
+    verifying(desk, owner="p-lessee")
+    answer(desk, Failed(error=DeviceRefused("bad password of admin")))
+
+    lessee(desk, "last_error", "reservation")
+
+    assert "bad password of admin" in desk.ask("node-explain", ident="n1")["summary"]
+    assert desk.ask("node-workflows", ident="n1")["workflows"][0]["cause"]["user"] == "ada"

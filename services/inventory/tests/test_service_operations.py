@@ -13,6 +13,7 @@ import pytest
 from steelyard_common.contracts.steps import Done, Failed
 from steelyard_common.errors import Conflict, DeviceRefused, InvalidRequest, NotFound
 from steelyard_inventory.service.context import Api, Sight
+from steelyard_inventory.service.insight import Insight
 from steelyard_inventory.service.lifecycle import Caller
 from steelyard_inventory.service.node_views import NodeViews
 from steelyard_inventory.service.operation_runner import Runner
@@ -120,6 +121,22 @@ def test_of_a_hundred_with_three_broken_97_are_active_and_a_retry_does_the_three
     assert sorted(row["n"] for row in runs) == [1] * 97 + [2] * 3
     facts = [fact for fact, data in group.stage.events(uuid)]
     assert facts == ["operation-started", "operation-finished", "operation-started", "operation-finished"]
+
+
+def test_a_node_whose_turn_is_to_come_is_explained_so(group: Group) -> None:
+    first, second, third = group.add_nodes(3)
+    uuid = group.create("active", nodes=[first, second, third], parallelism=1)
+    while group.runner.look():
+        pass
+    insight = Insight(group.stage.database, group.stage.workers, group.stage.clock)
+
+    told = insight.explain(third, API)
+
+    assert (told["situation"], told["waiting_for"]) == ("queued", f"its turn in operation {uuid}")
+    assert "1 of at most 1 nodes are at work, and 1 node comes before it." in told["summary"]
+    assert insight.explain(first, API)["situation"] == "working"
+    group.run(uuid)
+    assert insight.explain(third, API)["situation"] == "idle"
 
 
 def test_no_more_nodes_run_at_once_than_was_said(group: Group) -> None:

@@ -26,6 +26,7 @@ class Desk:
 
     def __init__(self, database: Database, bus: MemoryBus, clock: Clock, **settings: Any) -> None:
         self.database, self.bus = database, bus
+        self.caller: dict[str, Any] = {"user": "ada", "request_id": "req-1"}
         self.inventory = Inventory(
             Settings(site=SITE, instance=INSTANCE, database_url="postgresql://", **settings), database, clock
         )
@@ -41,8 +42,7 @@ class Desk:
     def raw(self, subject: str, *, minor: int = 115, **body: Any) -> bytes:
         """The finished bytes of an answer."""
         whole = {"api": {"minor": minor, "base_url": BASE_URL}, **body}
-        caller = orjson.dumps({"user": "ada", "request_id": "req-1"}).decode()
-        return self.bus.request(subject, whole, timeout_s=10, headers={CALLER: caller})
+        return self.bus.request(subject, whole, timeout_s=10, headers={CALLER: orjson.dumps(self.caller).decode()})
 
     def announce(
         self, instance: str = "power-1.here", drivers: Sequence[str] = tuple(HARDWARE_TYPES), **more: Any

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from . import actions
 from .actions import Action
-from .explain_words import FAILED_WORDS, IDLE, WAY_BACK, ago, joined, sentence
+from .explain_words import FAILED_WORDS, IDLE, WAY_BACK, ago, ahead, joined, sentence
 from .situation import Explanation, Situation, told
 from .transitions import Event
+
+
+def queued(node: Situation) -> Explanation:
+    queue = node.queue
+    assert queue is not None  # noqa: S101 - the case asked
+    nodes = f"{queue.ahead} node{'s' if queue.ahead != 1 else ''} {'come' if queue.ahead != 1 else 'comes'} before it"
+    busy = f"Somebody else had it in hand: it is tried again {ahead(queue.due_at, node.now)}."
+    summary = joined(
+        f'{node.called} is {node.state}, and waits for its turn in a group operation ("{queue.verb}"): '
+        f"{queue.running} of at most {queue.limit} nodes are at work, and {nodes}.",
+        busy if queue.due_at > node.now else "",
+    )  # fmt: skip
+    verbs = actions.possible(node.state, node.called, maintenance=node.maintenance)
+    return told(
+        node, summary, waiting_for=f"its turn in operation {queue.operation}", since=queue.since,
+        then="Nothing: as soon as one of those at work is done the next one begins.",
+        actions=(actions.wait_a_moment(node.called), *verbs, actions.history(node.called)),
+    )  # fmt: skip
 
 
 def failed(node: Situation) -> Explanation:

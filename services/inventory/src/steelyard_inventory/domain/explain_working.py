@@ -143,23 +143,6 @@ def no_provider(node: Situation) -> Explanation:
     )  # fmt: skip
 
 
-def is_queued(node: Situation) -> bool:
-    return node.work is not None and node.queue is not None and (node.step is None or node.step.status == "pending")
-
-
-def queued(node: Situation) -> Explanation:
-    work, queue = node.work, node.queue
-    assert work is not None and queue is not None  # noqa: S101, PT018 - the case asked
-    summary = joined(
-        where(node), f"It waits for its turn: {queue.running} of at most {queue.limit} nodes do the same now.",
-        left(work),
-    )  # fmt: skip
-    return told(
-        node, summary, waiting_for="its turn", since=work.created_at, actions=working_actions(node),
-        then="Nothing: as soon as one of the others is done this one goes on.",
-    )  # fmt: skip
-
-
 def works(node: Situation) -> Explanation:
     """A step is out, or looked at again in a moment, or about to begin."""
     work, step = node.work, node.step

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -60,10 +61,16 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """Work of this kind waits because ``running`` of at most ``limit`` run."""
+    """The node's turn in a group operation is to come. ``ahead``: how many come before it; ``running`` of at most
+    ``limit`` nodes are at work; ``due_at``: not before."""
 
+    operation: str
+    verb: str
     running: int
     limit: int
+    ahead: int
+    since: datetime
+    due_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +122,7 @@ class Explanation:
 
 
 NOBODY = "nobody"
+NOT_SHOWN = "the policy does not show it to you"
 NO_DEADLINE = "Nothing: this has no deadline, the node stays as it is until somebody acts."
 
 
@@ -127,3 +135,18 @@ def told(node: Situation, summary: str, **more: Any) -> Explanation:
         "then": NO_DEADLINE, "estimate": work.left if work else UNKNOWN,
     }  # fmt: skip
     return Explanation(**{**parts, **more})
+
+
+def veiled(node: Situation, hidden: Collection[str]) -> Situation:
+    """As it is told to somebody whom these fields of the node are not shown."""
+    work = node.work
+    if "last_error" in hidden:
+        node = replace(node, last_error=node.last_error and NOT_SHOWN)
+        if work is not None and work.step is not None and work.step.error is not None:
+            work = replace(work, step=replace(work.step, error=NOT_SHOWN))
+    if "reservation" in hidden:
+        if node.held is not None:
+            node = replace(node, held=replace(node.held, holder="somebody", purpose="what for is not shown to you"))
+        if work is not None:
+            work = replace(work, asked_by=None)
+    return replace(node, work=work)

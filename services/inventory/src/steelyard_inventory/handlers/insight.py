@@ -37,7 +37,7 @@ class PlanSchema(IdentSchema):
 
 def endpoints(site: str, insight: Insight, plans: Plans) -> Sequence[Endpoint]:
     table = Table(site)
-    table.query("node-explain", IdentSchema, lambda r: insight.explain(r.body["ident"]))
+    table.query("node-explain", IdentSchema, lambda r: insight.explain(r.body["ident"], api(r)))
     table.query("node-steps", IdentSchema, lambda r: insight.steps(r.body["ident"]))
     table.query(
         "node-workflows", PageSchema,

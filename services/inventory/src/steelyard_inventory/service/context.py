@@ -25,6 +25,12 @@ class Sight:
     def sees(self, node: Mapping[str, Any]) -> bool:
         return self.visible is None or self.visible in (node["owner"], node["lessee"])
 
+    def hides(self, node: Mapping[str, Any]) -> frozenset[str]:
+        """Fields of the node that are not shown."""
+        return frozenset(
+            name for name, whom in self.redacted if not any(node.get(each) == self.project for each in whom)
+        )
+
     def narrowed(self, filters: Mapping[str, Any]) -> dict[str, Any]:
         """The filters of a list, with what may be seen."""
         return dict(filters) if self.visible is None else {**filters, "visible": self.visible}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -14,38 +14,39 @@ from steelyard_common.errors import NotFound
 
 from ..domain.estimates import UNKNOWN, Estimate, estimate, left
 from ..domain.explain import explain
-from ..domain.situation import Explanation, Held, Queue, Situation, StepNow, Work
+from ..domain.situation import Explanation, Held, Queue, Situation, StepNow, Work, veiled
 from ..domain.step_offer import Announced, masked, offered
 from ..domain.transitions import State
 from ..store import insight as store
 from ..store import nodes
 from ..store import timeline as history
 from ..store.insight import Page, Row
+from ..store.render import not_shown
 from .context import Api
 from .workers import Clock, Directory, Workers
 
 IDLE = frozenset({"fake", "noop", "external"})
+# Of a cause: what nobody is told, and what only those are told who may see who holds the node.
+UNTOLD = frozenset({"traceparent"})
+WHO = frozenset({"user", "project", "request_id"})
 
 
 class Insight:
-    """Queries. ``limits``: kind of workflow → how many may run at once, where there is a limit."""
+    """Queries. What the policy does not show of a node is not told in other words either."""
 
-    def __init__(
-        self, database: Database, workers: Workers, clock: Clock, *, limits: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, database: Database, workers: Workers, clock: Clock) -> None:
         self._database = database
         self._workers = workers
         self._clock = clock
-        self._limits = dict(limits or {})
 
-    def explain(self, ident: str) -> dict[str, Any]:
+    def explain(self, ident: str, api: Api) -> dict[str, Any]:
         """Errors: NotFound."""
         directory = self._workers.directory()
         now = self._clock()
         with self._database.read() as connection:
             node = nodes.get(connection, ident)
             situation = self._situation(connection, node, directory, now)
-        return _document(node, explain(situation), now)
+        return _document(node, explain(veiled(situation, api.sight.hides(node))), now)
 
     def steps(self, ident: str) -> dict[str, Any]:
         """The steps that this node can run now. Errors: NotFound."""
@@ -62,7 +63,8 @@ class Insight:
         with self._database.read() as connection:
             node = nodes.get(connection, ident)
             rows = store.page(connection, str(node["uuid"]), page)
-        body: dict[str, Any] = {"workflows": [workflow_document(row, api) for row in rows]}
+        hidden = api.sight.hides(node)
+        body: dict[str, Any] = {"workflows": [workflow_document(row, api, hidden) for row in rows]}
         if len(rows) == page.limit:
             asked = f"limit={page.limit}&marker={rows[-1]['uuid']}"
             body["next"] = f"{api.base_url}/v1/nodes/{ident}/workflows?{asked}"
@@ -72,9 +74,10 @@ class Insight:
         """Errors: NotFound, also when its node is hidden from the caller."""
         with self._database.read() as connection:
             row = store.workflow(connection, uuid)
-            if not api.sight.sees(nodes.get(connection, row["node_uuid"])):
-                raise NotFound(f"Workflow {uuid} could not be found.")
-        return orjson.dumps(workflow_document(row, api))
+            node = nodes.get(connection, row["node_uuid"])
+        if not api.sight.sees(node):
+            raise NotFound(f"Workflow {uuid} could not be found.")
+        return orjson.dumps(workflow_document(row, api, api.sight.hides(node)))
 
     def _situation(self, connection: Connection, node: Row, directory: Directory, now: datetime) -> Situation:
         uuid = str(node["uuid"])
@@ -82,10 +85,7 @@ class Insight:
         # What holds the node is what it waits for; else what is parked on it.
         run = min(runs, key=lambda each: bool(each["parked"]), default=None)
         work = self._work(connection, run, node, directory, now) if run else None
-        queue = None
-        if run and work and (limit := self._limits.get(work.kind)) is not None:
-            running = store.others_running(connection, work.kind, work.uuid)
-            queue = Queue(running=running, limit=limit) if running >= limit else None
+        turn = None if run else store.queue(connection, uuid)
         target = node["target_provision_state"]
         return Situation(
             uuid=uuid, name=node["name"], state=State(node["provision_state"]), now=now,
@@ -93,7 +93,8 @@ class Insight:
             since=node["provision_updated_at"] or node["created_at"], power_state=node["power_state"],
             maintenance=node["maintenance"], maintenance_reason=node["maintenance_reason"], fault=node["fault"],
             last_error=node["last_error"], retired=node["retired"], protected=node["protected"],
-            resource_class=node["resource_class"], instance_uuid=node["instance_uuid"], work=work, queue=queue,
+            resource_class=node["resource_class"], instance_uuid=node["instance_uuid"], work=work,
+            queue=Queue(**turn) if turn else None,
             held=_held(lock) if lock else None, unserved=_unserved(node, directory),
         )  # fmt: skip
 
@@ -110,22 +111,29 @@ class Insight:
         )  # fmt: skip
 
 
-def workflow_document(row: Row, api: Api) -> dict[str, Any]:
-    """A workflow as the API shows it; arguments without secrets, memos not at all."""
+def workflow_document(row: Row, api: Api, hidden: Collection[str] = ()) -> dict[str, Any]:
+    """A workflow as the API shows it; arguments without secrets, memos not at all. ``hidden``: fields of its node."""
     href = f"{api.base_url}/v1/workflows/{row['uuid']}"
+    untold = UNTOLD | (WHO if "reservation" in hidden else frozenset())
     return {
         "uuid": row["uuid"], "node_uuid": row["node_uuid"], "kind": row["kind"], "status": row["status"],
-        "cause": {name: value for name, value in (row["cause"] or {}).items() if name != "traceparent"},
+        "cause": {name: value for name, value in (row["cause"] or {}).items() if name not in untold},
         "params": masked({k: v for k, v in (row["params"] or {}).items() if not isinstance(v, (dict, list))}),
-        "error": (row["error"] or {}).get("message"), "current_step": row["current_step"],
+        "error": _error(row, hidden), "current_step": row["current_step"],
         "parked": row["parked"], "created_at": row["created_at"], "finished_at": row["finished_at"],
         "abort_asked_at": row["abort_asked_at"], "next_look_at": row["due_at"],
-        "steps": [_step_document(step) for step in row["steps"]],
+        "steps": [_step_document(step, hidden) for step in row["steps"]],
         "links": [{"href": href, "rel": "self"}],
     }  # fmt: skip
 
 
-def _step_document(step: Row) -> dict[str, Any]:
+def _error(row: Row, hidden: Collection[str]) -> str | None:
+    if row["error"] is None:
+        return None
+    return not_shown("last_error") if "last_error" in hidden else row["error"].get("message")
+
+
+def _step_document(step: Row, hidden: Collection[str]) -> dict[str, Any]:
     info = step["info"]
     return {
         "index": step["index"], "interface": step["interface"], "step": step["name"], "args": masked(step["args"]),
@@ -133,7 +141,7 @@ def _step_document(step: Row) -> dict[str, Any]:
         "attempts": step["attempt"], "failures": step["failures"], "retries": step["retries"],
         "progress": step["progress"], "waits_for": step["signal"], "deadline_at": step["deadline_at"],
         "started_at": step["started_at"], "finished_at": step["finished_at"],
-        "error": (step["error"] or {}).get("message"),
+        "error": _error(step, hidden),
     }  # fmt: skip
 
 

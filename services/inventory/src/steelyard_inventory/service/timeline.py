@@ -6,7 +6,7 @@ Durations of what ended well are kept beside it, with the rows that brought them
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from ..domain.timeline import Entry
 from ..domain.values import as_uuid
 from ..store import nodes
 from ..store import timeline as store
+from ..store.render import not_shown
 from ..store.timeline import Asked
 from .context import Api
 from .starting import Clock
@@ -34,6 +35,8 @@ SHORT_EVENT = 255
 DETAIL_SINCE = {"project": 113, "state": 115, "target_provision_state": 115, "duration_seconds": 115}
 SHORT = ("uuid", "created_at", "severity", "event")
 FAILED = frozenset({"failed", "aborted"})
+# A detail of an entry → the field of the node that tells the same.
+TELLS = {"error": "last_error", "reason": "last_error", "message": "last_error", "holder": "reservation"}
 
 
 class Timeline:
@@ -69,7 +72,9 @@ class Timeline:
         with self._database.read() as connection:
             node = _known(connection, ident)
             rows = store.page(connection, node, asked)
-        body: dict[str, Any] = {"timeline": [orjson.Fragment(row) for row in rows]}
+            hidden = api.sight.hides(_owned(connection, node)) if api.sight.redacted else frozenset[str]()
+        shown = [_veiled(row, hidden) if hidden else orjson.Fragment(row) for row in rows]
+        body: dict[str, Any] = {"timeline": shown}
         if len(rows) == asked.limit:
             last = {"limit": asked.limit, "marker": orjson.loads(rows[-1])["id"]}
             body["next"] = _next(api, f"nodes/{ident}/timeline", query, last)
@@ -164,6 +169,23 @@ def _samples(entries: Sequence[Entry], drivers: Mapping[str, str]) -> dict[tuple
         if ended and driver is not None and each.duration_s is not None:
             found.setdefault((each.name, driver), []).append(each.duration_s)
     return found
+
+
+def _owned(connection: Connection, node: str) -> Mapping[str, Any]:
+    """The node; nobody's when it is gone."""
+    try:
+        return nodes.get(connection, node)
+    except NotFound:
+        return {}
+
+
+def _veiled(row: str, hidden: Collection[str]) -> dict[str, Any]:
+    """An entry without what the node's hidden fields tell."""
+    entry: dict[str, Any] = orjson.loads(row)
+    for name, field in TELLS.items():
+        if field in hidden and entry["detail"].get(name):
+            entry["detail"][name] = not_shown(field)
+    return entry
 
 
 def _known(connection: Connection, ident: str) -> str:

@@ -33,7 +33,15 @@ _STEPS = text(
     "FROM steps WHERE workflow_uuid = ANY(CAST(:uuids AS uuid[])) ORDER BY index"
 )
 _LOCK = text("SELECT holder, purpose, workflow_uuid, since, expires_at FROM locks WHERE node_uuid = :node")
-_RUNNING = text("SELECT count(*) FROM workflows WHERE finished_at IS NULL AND kind = :kind AND uuid <> :uuid")
+# Of the operations that run, which are few: the node's first turn that is to come.
+_QUEUE = text(
+    "SELECT o.uuid::text AS operation, o.verb, o.parallelism AS limit, o.created_at AS since, n.due_at, "
+    "(SELECT count(*) FROM operation_nodes r WHERE r.operation_uuid = o.uuid AND r.outcome = 'running') AS running, "
+    "(SELECT count(*) FROM operation_nodes b WHERE b.operation_uuid = o.uuid AND b.outcome = 'pending' "
+    "AND (b.due_at, b.position) < (n.due_at, n.position)) AS ahead "
+    "FROM operations o JOIN operation_nodes n ON n.operation_uuid = o.uuid AND n.outcome = 'pending' "
+    "WHERE o.due_at IS NOT NULL AND o.status = 'running' AND n.node_uuid = :node ORDER BY o.id LIMIT 1"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +81,10 @@ def lock(connection: Connection, node_uuid: str) -> Row | None:
     return found[0] if found else None
 
 
-def others_running(connection: Connection, kind: str, uuid: str) -> int:
-    """How many other unfinished workflows of this kind there are."""
-    return int(connection.execute(_RUNNING, {"kind": kind, "uuid": uuid}).scalar_one())
+def queue(connection: Connection, node_uuid: str) -> Row | None:
+    """The node's turn to come in a group operation, with how many come before it."""
+    found = _rows(connection, _QUEUE, node=node_uuid)
+    return found[0] if found else None
 
 
 def _rows(connection: Connection, query: Any, **values: Any) -> list[Row]:

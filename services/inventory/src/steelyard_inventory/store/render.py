@@ -81,12 +81,17 @@ def make_plan(
     )
 
 
+def not_shown(field: str) -> str:
+    """What stands where the policy shows a field to others only."""
+    return f"** redacted: the policy asks for {REDACTED.get(field, f'baremetal:node:get:{field}')} **"
+
+
 def with_redacted(plan: Plan, shown_where: Mapping[str, ColumnElement[bool]]) -> Plan:
     """The plan with fields that are blanked in rows where their condition does not hold."""
     columns = list(plan.columns)
     for index, name in enumerate(plan.names):
         if name in shown_where:
-            words = f"** redacted: the policy asks for {REDACTED.get(name, f'baremetal:node:get:{name}')} **"
+            words = not_shown(name)
             blank = orjson.dumps({"content": words}).decode() if index in plan.json_at else words
             hidden = literal(blank)
             columns[index] = case((columns[index].is_(None), null()), (shown_where[name], columns[index]), else_=hidden)
