@@ -65,6 +65,18 @@ class BmcDriverContract:
             driver.set_power(PowerAction.RESET)
             assert arrives(driver.get_power, PowerState.ON)
 
+    def test_the_last_reset_is_told_the_same_until_there_is_another_one(self, driver: BmcDriver) -> None:
+        driver.set_power(PowerAction.ON)
+        assert arrives(driver.get_power, PowerState.ON)
+        before = driver.get_last_reset()
+
+        assert driver.get_last_reset() == before
+        if before is not None:
+            next_second = time.monotonic() + 1.1  # it is told in whole seconds
+            assert arrives(lambda: time.monotonic() > next_second, wanted=True)
+            driver.set_power(PowerAction.RESET)
+            assert arrives(lambda: driver.get_last_reset() != before, wanted=True)
+
     def test_on_and_off_are_among_the_supported_actions(self, driver: BmcDriver) -> None:
         assert {PowerAction.ON, PowerAction.OFF} <= set(driver.supported_actions())
 

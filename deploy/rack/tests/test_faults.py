@@ -82,6 +82,16 @@ def test_a_slow_bmc_does_what_it_was_told_even_if_the_client_left(rack: RunningR
         assert time.monotonic() < deadline, "it was not done"
 
 
+def test_a_late_answer_comes_after_what_was_told_is_done_and_on_record(rack: RunningRack, call: Call) -> None:
+    rack.fault(NAME, late_answer_s=30)
+
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        call("POST", "/Actions/ComputerSystem.Reset", {"ResetType": "On"}, timeout=1)
+
+    assert rack.power_actions() == {NAME: {"Reset On": 1}}
+    assert call().status_code == 200  # only changes are answered late
+
+
 def test_a_hung_bmc_leaves_the_others_alone(rack: RunningRack, call: Call) -> None:
     rack.fault("rack-0002", hang=True)
 

@@ -17,10 +17,6 @@ from steelyard_common.errors import (
 from steelyard_power.domain import catalogue, observation, schedule
 from steelyard_power.domain.observation import Missed, Observation, Seen
 from steelyard_power.domain.power_change import (
-    GRACE_TIMES,
-    PLANS,
-    PLANS_WITHOUT_OFF,
-    TIMEOUT_S,
     Change,
     Decision,
     Finish,
@@ -33,10 +29,11 @@ from steelyard_power.domain.power_change import (
     begin,
     decide,
     look_again_s,
-    plan_for,
+    needs_last_reset,
     unanswered,
     unreadable,
 )
+from steelyard_power.domain.power_plans import GRACE_TIMES, PLANS, PLANS_WITHOUT_OFF, TIMEOUT_S, plan_for
 
 ON, OFF, CHANGING = PowerState.ON, PowerState.OFF, PowerState.CHANGING
 START = 1_000.0
@@ -193,6 +190,33 @@ def test_a_reset_that_was_begun_and_not_answered_is_an_unknown_outcome() -> None
     assert isinstance(decision.error, OutcomeUnknown)
 
 
+def test_a_reset_that_was_begun_has_happened_if_the_last_reset_is_another_one() -> None:
+    change, progress = change_to("rebooting", disable_power_off=True)
+    begun = Mark(phase=0, action=PowerAction.RESET, begun_at=START, reset_before="at eight")
+
+    assert needs_last_reset(progress, begun)
+    assert isinstance(unanswered(change, progress, PowerAction.RESET, OutcomeUnknown(), START, can_tell=True), Watch)
+    assert isinstance(decide(change, progress, begun, ON, START + 1, "at eight"), Watch)
+    assert decide(change, progress, begun, ON, START + 1, "at nine") == Finish(state=ON)
+    assert isinstance(decide(change, progress, begun, CHANGING, START + 1, "at nine"), Watch)
+    late = decide(change, progress, begun, ON, START + 10, "at eight")
+    assert isinstance(late, GiveUp)
+    assert "last reset is still that of at eight" in late.error.message
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        None,
+        Mark(phase=0, action=PowerAction.RESET, begun_at=START),
+        Mark(phase=0, action=PowerAction.RESET, begun_at=START, reset_before="at eight", answered_at=START),
+        Mark(phase=0, action=PowerAction.OFF, begun_at=START, reset_before="at eight"),
+    ],
+)
+def test_the_last_reset_is_asked_for_only_where_it_tells(marked: Mark | None) -> None:
+    assert not needs_last_reset(Progress(started_at=START), marked)
+
+
 def test_a_node_that_must_stay_on_but_is_off_is_switched_on_by_a_reboot() -> None:
     change, progress = change_to("rebooting", disable_power_off=True)
 
@@ -258,12 +282,12 @@ def test_a_lost_answer_of_a_power_off_is_watched_but_of_a_reset_it_is_the_end() 
     change, progress = change_to("power off")
     lost = OutcomeUnknown()
 
-    watched = unanswered(change, progress, PowerAction.OFF, lost, START)
+    watched = unanswered(change, progress, PowerAction.OFF, lost, START, can_tell=False)
 
     assert isinstance(watched, Watch)
     assert watched.progress.answered_at == START
-    assert isinstance(unanswered(change, progress, PowerAction.RESET, lost, START), GiveUp)
-    refused = unanswered(change, progress, PowerAction.OFF, DeviceRefused("no"), START)
+    assert isinstance(unanswered(change, progress, PowerAction.RESET, lost, START, can_tell=False), GiveUp)
+    refused = unanswered(change, progress, PowerAction.OFF, DeviceRefused("no"), START, can_tell=True)
     assert isinstance(refused, GiveUp)
     assert "on the way to 'power off' failed: no" in refused.error.message
 

@@ -200,6 +200,35 @@ def test_a_reset_with_an_unknown_outcome_is_never_sent_again(engine: Engine, poi
     assert len(bmc.received) == sent
 
 
+@pytest.mark.parametrize("point", ["before_send", "after_send"])
+def test_a_reset_whose_outcome_the_bmc_tells_is_done_or_known_to_be_missing(engine: Engine, point: str) -> None:
+    on = node(disable_power_off=True)
+    bmc = engine.bmc(on, power=ON, tells_resets=True)
+    setattr(bmc, point, _kill)
+    message = engine.dispatch(on, "power", "set_power", target="rebooting")
+    with pytest.raises(Killed):
+        engine.deliver(message)
+    setattr(bmc, point, lambda: None)
+    engine.clock.advance(10)
+
+    result = engine.deliver(message, times=2)
+
+    if point == "after_send":
+        assert (result, bmc.received) == (Done(facts={"power_state": "power on"}), [PowerAction.RESET])
+    else:
+        assert isinstance(result, Failed)
+        assert "it probably did not happen" in result.error.message
+        assert bmc.received == []
+
+
+def test_a_reset_whose_answer_is_lost_is_done_when_the_bmc_tells_of_it(engine: Engine) -> None:
+    on = node(disable_power_off=True)
+    bmc = engine.bmc(on, power=ON, tells_resets=True, loses_answers=True)
+
+    assert set_power(engine, on, "rebooting") == Done(facts={"power_state": "power on"})
+    assert bmc.received == [PowerAction.RESET]
+
+
 def test_a_soft_power_off_that_is_ignored_fails_at_the_deadline(engine: Engine) -> None:
     on = node()
     bmc = engine.bmc(on, power=ON, ignores_soft_off=True)

@@ -20,6 +20,7 @@ class Faults:
     """The faults of one machine; the meaning of each stands in ``MEANINGS``."""
 
     latency_s: float = 0.0
+    late_answer_s: float = 0.0
     hang: bool = False
     dead: bool = False
     http_error: int = 0
@@ -46,6 +47,7 @@ HEALTHY = Faults()
 
 MEANINGS = {
     "latency_s": "every answer comes this many seconds late",
+    "late_answer_s": "a Redfish change is made at once and answered this many seconds late",
     "hang": "connections and packets are accepted and never answered",
     "dead": "Redfish connections are refused, IPMI packets go unanswered",
     "http_error": "every Redfish request is answered with this 5xx status; IPMI answers 'node busy'",
@@ -67,6 +69,7 @@ MEANINGS = {
 BMC_FAULTS = frozenset(
     {
         "latency_s",
+        "late_answer_s",
         "hang",
         "dead",
         "http_error",
@@ -84,6 +87,7 @@ _CHOICES = {"tls": TLS_CHOICES, "lie_about_power": LIE_CHOICES, "health": HEALTH
 _KINDS = {field.name: type(getattr(HEALTHY, field.name)) for field in fields(Faults)}
 _LIMITS = {
     "latency_s": (0, 3600),
+    "late_answer_s": (0, 3600),
     "http_error": (500, 599),
     "session_limit": (-1, 1000),
     "flapping_s": (0.05, 86400),

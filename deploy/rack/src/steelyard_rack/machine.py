@@ -93,6 +93,7 @@ class Machine:
     chassis_led: str = "Off"
     led_until: float | None = None
     boots: int = 0
+    started_at: float | None = None
     nmis: int = 0
     booted: Booted | None = None
     _power: Power = Power.OFF
@@ -146,7 +147,7 @@ class Machine:
 
     def start_at_once(self, now: float) -> None:
         """On, without the time that takes: for a rack that starts with machines on."""
-        self._start_boot()
+        self._start_boot(now)
         self._power, self._phases = Power.ON, []
         self._settle(now)
 
@@ -170,9 +171,9 @@ class Machine:
 
     def _settle(self, now: float) -> None:
         while self._phases and self._phases[0][0] <= now:
-            _, self._power = self._phases.pop(0)
+            at, self._power = self._phases.pop(0)
             if self._power is Power.POWERING_ON:
-                self._start_boot()
+                self._start_boot(at)
         self._flap(now)
 
     def _flap(self, now: float) -> None:
@@ -184,10 +185,11 @@ class Machine:
         if flips % 2 and not self._phases:
             self._power = Power.OFF if self._power is Power.ON else Power.ON
 
-    def _start_boot(self) -> None:
+    def _start_boot(self, at: float) -> None:
         """The firmware looks for something to start; an override for once is used up by that."""
         overridden = self.boot.enabled != "Disabled" and self.boot.target != "None"
         self.boots += 1
+        self.started_at = at
         self.booted = Booted(
             device=self.boot.target if overridden else self.default_device,
             mode=self.boot.mode,
@@ -219,7 +221,7 @@ class Machine:
             self._phases = [(off_at, Power.OFF), (off_at, Power.POWERING_ON), (off_at + on_s, Power.ON)]
             return
         self._power = Power.POWERING_ON
-        self._start_boot()
+        self._start_boot(now)
         self._phases = [(now + on_s, Power.ON)]
 
     def _turn_off(self, now: float) -> None:
@@ -246,7 +248,7 @@ class Machine:
             self._phases = [(now + self._takes(self.timings.power_on_s), Power.ON)]
         else:
             self._power, self._phases = Power.ON, []
-        self._start_boot()
+        self._start_boot(now)
 
     def _soft_restart(self, now: float) -> None:
         if not self.faults.ignore_soft_off:

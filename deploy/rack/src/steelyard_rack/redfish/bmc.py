@@ -4,8 +4,10 @@ import base64
 import binascii
 import hmac
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from ..faults import Faults
 from ..machine import Machine
@@ -45,6 +47,11 @@ class RedfishBmc:
         self._password = password
         self._sessions: dict[str, Session] = {}
         self._last_number = 0
+        self._epoch = time.time() - clock()
+
+    def stamp(self, at: float) -> str:
+        """A time of our clock as Redfish writes it (DSP0266 §9.5)."""
+        return datetime.fromtimestamp(self._epoch + at, UTC).isoformat(timespec="seconds")
 
     @property
     def first(self) -> Machine:

@@ -65,6 +65,8 @@ class RedfishDoor:
         except Refused as refusal:
             response = _error(refusal)
         self._keep(replace(arrival, operation=operation), str(response.status), is_done=response.status < 300)
+        if self._bmc.faults.late_answer_s and arrival.is_write:
+            await asyncio.sleep(self._bmc.faults.late_answer_s)
         return response
 
     def _arrival(self, method: str, path: str | None, shown: str, body: dict[str, Any]) -> _Arrival:

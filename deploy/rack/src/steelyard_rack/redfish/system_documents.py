@@ -26,6 +26,7 @@ def _system(bmc: RedfishBmc, key: str, machine: Machine) -> Document:
         "HostName": identity.name,
         **_hardware(identity),
         "PowerState": str(power),
+        **({"LastResetTime": bmc.stamp(machine.started_at)} if machine.started_at is not None else {}),
         "IndicatorLED": machine.led(now),
         "Status": status(machine, is_on=power is not Power.OFF),
         "BootProgress": {"LastState": "OSRunning" if power is Power.ON else "None"},

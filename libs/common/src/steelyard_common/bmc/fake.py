@@ -38,6 +38,9 @@ class FakeDriver:
     def inject_nmi(self) -> None:
         raise Unsupported("the fake management interface does not inject NMIs")
 
+    def get_last_reset(self) -> str | None:
+        return None
+
     def get_boot_device(self) -> BootDevice:
         return BootDevice(device="pxe", persistent=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from steelyard_common.contracts.catalogue import Offer, StepSpec, args_schema
 
-from .power_change import PLANS
+from .power_plans import PLANS
 
 _SECONDS = {"type": ["number", "null"], "exclusiveMinimum": 0}
 

@@ -1,11 +1,12 @@
 """How one slice of a power change goes on, given a reading of the BMC, the memo and the begun mark.
 
 Rules
-1. A change is a list of phases (PLANS): what is sent, and the state in which it has arrived. Reboot is off, then on.
+1. A change is a list of phases (power_plans): what is sent, and the state that shows it. Reboot is off, then on.
 2. A phase whose state is there already is passed without sending.
 3. A begun mark is written, in a transaction of its own, before anything is sent. Who finds a mark without an answer
    watches for a grace time before sending again: the first sending may have reached the BMC.
-4. A reset leaves no trace in the power state, so it is sent once: begun and unanswered is OutcomeUnknown.
+4. A reset leaves no trace in the power state, so it is sent once. Begun and unanswered, it has happened if the BMC's
+   last reset is not the one it told of before; where it does not tell, or it is the same, it is OutcomeUnknown.
 5. While the BMC says that it is changing, nothing is sent.
 6. After the deadline the step fails and says what was sent, what was seen and what to do.
 """
@@ -17,58 +18,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from steelyard_common.bmc import PowerAction, PowerState
-from steelyard_common.errors import (
-    Conflict,
-    DeviceRefused,
-    InvalidRequest,
-    OutcomeUnknown,
-    SteelyardError,
-    Unsupported,
-)
+from steelyard_common.errors import DeviceRefused, InvalidRequest, OutcomeUnknown, SteelyardError, Unsupported
 
+from .power_plans import GRACE_TIMES, TIMEOUT_S, Phase, plan_for
 
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """``action`` is sent; ``arrives`` is the state that shows its effect."""
-
-    action: PowerAction
-    arrives: PowerState
-
-
-_OFF = Phase(action=PowerAction.OFF, arrives=PowerState.OFF)
-_SOFT_OFF = Phase(action=PowerAction.SOFT_OFF, arrives=PowerState.OFF)
-_ON = Phase(action=PowerAction.ON, arrives=PowerState.ON)
-_RESET = Phase(action=PowerAction.RESET, arrives=PowerState.ON)
-
-PLANS: dict[str, tuple[Phase, ...]] = {
-    "power on": (_ON,),
-    "power off": (_OFF,),
-    "soft power off": (_SOFT_OFF,),
-    "rebooting": (_OFF, _ON),
-    "soft rebooting": (_SOFT_OFF, _ON),
-}
-# What takes the place of a plan on a node whose power must never be cut (disable_power_off); None: refused.
-PLANS_WITHOUT_OFF: dict[str, tuple[Phase, ...] | None] = {
-    "power on": (_ON,),
-    "power off": None,
-    "soft power off": None,
-    "rebooting": (_RESET,),
-    "soft rebooting": None,
-}
-TIMEOUT_S: dict[str, float] = {
-    "power on": 60,
-    "power off": 60,
-    "soft power off": 600,
-    "rebooting": 60,
-    "soft rebooting": 600,
-}
-# An operating system takes its time to shut down: an unanswered soft power off is given this many grace times.
-GRACE_TIMES: dict[PowerAction, int] = {
-    PowerAction.ON: 1,
-    PowerAction.OFF: 1,
-    PowerAction.SOFT_OFF: 6,
-    PowerAction.RESET: 1,
-}
 # Kept before the engine's own deadline, so that the text of the failure comes from here, where more is known.
 ANSWER_MARGIN_S = 1.0
 
@@ -104,13 +57,21 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """A begun mark: this phase's action was about to be sent at ``begun_at``, for the ``sends``-th time."""
+    """A begun mark: this phase's action was about to be sent at ``begun_at``, for the ``sends``-th time.
+
+    ``reset_before``: when the BMC said before a reset that the last one had been; None: it did not say.
+    """
 
     phase: int
     action: str
     begun_at: float
     answered_at: float | None = None
     sends: int = 1
+    reset_before: str | None = None
+
+    def has_reset(self, last_reset: str | None) -> bool:
+        """What the BMC says of its last reset now shows that there was one since."""
+        return self.reset_before is not None and last_reset not in (None, self.reset_before)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,18 +107,6 @@ class GiveUp:
 Decision = Finish | Send | Watch | GiveUp
 
 
-def plan_for(target: str, *, disable_power_off: bool) -> tuple[Phase, ...]:
-    """The phases of a target. Errors: InvalidRequest (no such target), Conflict (the node may not be switched off)."""
-    if target not in PLANS:
-        raise InvalidRequest(f"'{target}' is no power target; use one of: {', '.join(PLANS)}")
-    if not disable_power_off:
-        return PLANS[target]
-    plan = PLANS_WITHOUT_OFF[target]
-    if plan is None:
-        raise Conflict(f"'{target}' would switch the node off, and disable_power_off is set on it")
-    return plan
-
-
 def begin(
     args: dict[str, Any], memo: dict[str, Any], *, disable_power_off: bool, step_deadline_at: float, grace_s: float,
     now: float,
@@ -177,9 +126,14 @@ def begin(
     return change, progress
 
 
-def decide(change: Change, progress: Progress, mark: Mark | None, state: PowerState, now: float) -> Decision:
-    """What to do next."""
-    progress = _pass_arrived(change, _catch_up(progress, mark), mark, state, now)
+def decide(
+    change: Change, progress: Progress, mark: Mark | None, state: PowerState, now: float, last_reset: str | None = None
+) -> Decision:
+    """What to do next. ``last_reset`` is asked for only with a mark that needs it (``needs_last_reset``)."""
+    progress = _catch_up(progress, mark)
+    if mark is not None and mark.phase == progress.phase and mark.has_reset(last_reset) and state is PowerState.ON:
+        progress = Progress(started_at=now, phase=progress.phase + 1)
+    progress = _pass_arrived(change, progress, mark, state, now)
     if progress.phase == len(change.plan):
         return Finish(state=state)
     if now >= change.deadline_at(progress):
@@ -192,8 +146,14 @@ def decide(change: Change, progress: Progress, mark: Mark | None, state: PowerSt
     if now < mark.begun_at + change.grace_s * GRACE_TIMES[action]:
         return Watch(after_s=look_again_s(progress, now), progress=progress)
     if mark.action == PowerAction.RESET:
-        return GiveUp(error=_reset_unknown(mark))
+        return GiveUp(error=_reset_unknown(mark, last_reset))
     return Send(action=action, progress=progress)
+
+
+def needs_last_reset(progress: Progress, mark: Mark | None) -> bool:
+    """A reset was begun, nobody knows of an answer, and the BMC has told such times before."""
+    is_open = mark is not None and mark.phase >= progress.phase and not (mark.answered_at or progress.answered_at)
+    return is_open and mark is not None and mark.action == PowerAction.RESET and mark.reset_before is not None
 
 
 def unreadable(
@@ -215,10 +175,17 @@ def answered(progress: Progress, action: PowerAction, now: float) -> Progress:
     return replace(progress, answered_at=now, action=action.value)
 
 
-def unanswered(change: Change, progress: Progress, action: PowerAction, error: SteelyardError, now: float) -> Decision:
-    """The sending itself failed. Nothing was done, or it was refused, or nobody knows; only the last is watched."""
+def unanswered(
+    change: Change, progress: Progress, action: PowerAction, error: SteelyardError, now: float, *, can_tell: bool
+) -> Decision:
+    """The sending itself failed. Nothing was done, or it was refused, or nobody knows; only the last is watched.
+
+    ``can_tell``: the BMC tells when it was last reset; a reset is watched, too, until that shows it.
+    """
     if isinstance(error, OutcomeUnknown) and action is not PowerAction.RESET:
         return Watch(after_s=look_again_s(progress, now), progress=answered(progress, action, now))
+    if isinstance(error, OutcomeUnknown) and can_tell:
+        return Watch(after_s=look_again_s(progress, now), progress=progress)
     if isinstance(error, (OutcomeUnknown, Unsupported)):
         return GiveUp(error=error)
     text = f"'{action.value}' on the way to '{change.target}' failed: {error.message}"
@@ -288,9 +255,12 @@ def _too_late(change: Change, progress: Progress, mark: Mark | None, state: Powe
     )
 
 
-def _reset_unknown(mark: Mark) -> OutcomeUnknown:
+def _reset_unknown(mark: Mark, last_reset: str | None) -> OutcomeUnknown:
     begun = datetime.fromtimestamp(mark.begun_at, UTC).isoformat(timespec="seconds")
+    hint = "the power state cannot show whether it happened"
+    if last_reset is not None:
+        hint = f"for the BMC the last reset is still that of {last_reset}, so that it probably did not happen"
     return OutcomeUnknown(
-        f"A reset was begun at {begun} and its answer was lost; the power state cannot show whether it happened. "
+        f"A reset was begun at {begun} and its answer was lost; {hint}. "
         "Look at the node, and ask for the reboot again if it did not."
     )

@@ -37,6 +37,9 @@ class NoopManagement:
     def inject_nmi(self) -> None:
         raise _no("inject NMIs")
 
+    def get_last_reset(self) -> str | None:
+        return None
+
     def get_boot_mode(self) -> str | None:
         return None
 

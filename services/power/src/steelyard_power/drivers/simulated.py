@@ -49,6 +49,7 @@ class SimulatedBmc:
     ignores_soft_off: bool = False
     lies: bool = False
     loses_answers: bool = False
+    tells_resets: bool = False
     fault: SteelyardError | None = None
     health: str | None = "OK"
     vendor: str | None = "Example"
@@ -57,6 +58,7 @@ class SimulatedBmc:
     secure_boot: bool | None = False
     lamp: str = "off"
     nmis: int = 0
+    restarts: int = 0
     reads: int = 0
     received: list[PowerAction] = field(default_factory=list)
     on_read: Hook = _nothing
@@ -81,6 +83,7 @@ class SimulatedBmc:
         ignored = self.lies or (action is PowerAction.SOFT_OFF and self.ignores_soft_off)
         if not ignored:
             self._becomes = (self.clock().timestamp() + self.takes_s, _AFTER[action])
+            self.restarts += action in (PowerAction.ON, PowerAction.RESET)
         self.after_send()
         if self.loses_answers:
             raise OutcomeUnknown("the BMC's answer was lost")
@@ -91,6 +94,10 @@ class SimulatedBmc:
     def inject_nmi(self) -> None:
         self._answer()
         self.nmis += 1
+
+    def get_last_reset(self) -> str | None:
+        self._answer()
+        return str(self.restarts) if self.tells_resets else None
 
     def get_boot_device(self) -> BootDevice:
         self._answer()

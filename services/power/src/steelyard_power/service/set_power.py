@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from steelyard_common.bmc import BmcDriver, PowerState
+from steelyard_common.bmc import BmcDriver, PowerAction, PowerState
 from steelyard_common.contracts.steps import Again, Done, Failed, Outcome, StepResult
 from steelyard_common.db import Database
 from steelyard_common.errors import DeviceRefused, OutcomeUnknown, SteelyardError, Unavailable
@@ -86,10 +86,12 @@ class PowerChanges:
         has_looked = case.piece.redelivered
         for _ in range(MOST_LOOKS):
             mark = _mark(case, entry)
-            decision = power_change.decide(case.change, case.progress, mark, state, self._now())
+            last_reset = _last_reset(driver) if power_change.needs_last_reset(case.progress, mark) else None
+            decision = power_change.decide(case.change, case.progress, mark, state, self._now(), last_reset)
             if isinstance(decision, Send):
-                if self._begin(case, decision, mark):
-                    return self._send(case, driver, decision)
+                reset_before = _last_reset(driver) if decision.action is PowerAction.RESET else None
+                if self._begin(case, decision, mark, reset_before):
+                    return self._send(case, driver, decision, can_tell=reset_before is not None)
             elif not isinstance(decision, GiveUp) or has_looked:
                 return self._conclude(case, entry, decision)
             # Somebody else has marked this step, or the memo is older than the journal.
@@ -98,21 +100,22 @@ class PowerChanges:
                 return remembered
         return Again(after_s=1.0, memo=case.progress.to_memo())
 
-    def _begin(self, case: _Case, decision: Send, mark: power_change.Mark | None) -> bool:
+    def _begin(self, case: _Case, decision: Send, mark: power_change.Mark | None, reset_before: str | None) -> bool:
         again_after = mark.begun_at if mark is not None and mark.phase == decision.progress.phase else None
         with self._database.begin() as transaction:
             return journal.begin(
                 transaction.connection, case.key, case.piece.node["uuid"], case.piece.step.attempt,
                 phase=decision.progress.phase, action=decision.action.value, again_after=again_after, now=self._now(),
+                reset_before=reset_before,
             )  # fmt: skip
 
-    def _send(self, case: _Case, driver: BmcDriver, send: Send) -> StepResult:
+    def _send(self, case: _Case, driver: BmcDriver, send: Send, *, can_tell: bool) -> StepResult:
         log.info("power action", node=case.piece.node["uuid"], action=send.action.value, workflow=case.piece.workflow)
         metrics.ACTIONS.labels(send.action.value).inc()
         try:
             driver.set_power(send.action)
         except SteelyardError as error:
-            return self._not_taken(case, driver, send, error)
+            return self._not_taken(case, driver, send, error, can_tell=can_tell)
         now = self._now()
         # The memo says so too: if this is not written, a lost answer costs a grace time and nothing else.
         with suppress(Unavailable, OutcomeUnknown), self._database.begin() as transaction:
@@ -120,7 +123,9 @@ class PowerChanges:
         progress = power_change.answered(send.progress, send.action, now)
         return _again(Watch(after_s=power_change.look_again_s(progress, now), progress=progress))
 
-    def _not_taken(self, case: _Case, driver: BmcDriver, send: Send, error: SteelyardError) -> StepResult:
+    def _not_taken(
+        self, case: _Case, driver: BmcDriver, send: Send, error: SteelyardError, *, can_tell: bool
+    ) -> StepResult:
         now = self._now()
         if isinstance(error, DeviceRefused):
             # Some BMCs refuse what has come true in the meantime (On while they switch on): what is counts.
@@ -130,7 +135,7 @@ class PowerChanges:
                     return self._conclude(case, None, decision, acted=True)
                 if isinstance(decision, Send) and decision.progress.phase > send.progress.phase:
                     return _again(Watch(after_s=1.0, progress=decision.progress))
-        decision = power_change.unanswered(case.change, send.progress, send.action, error, now)
+        decision = power_change.unanswered(case.change, send.progress, send.action, error, now, can_tell=can_tell)
         return self._conclude(case, None, decision, acted=True)
 
     def _conclude(self, case: _Case, entry: Entry | None, decision: Decision, *, acted: bool = False) -> StepResult:
@@ -160,6 +165,13 @@ class PowerChanges:
 
     def _now(self) -> float:
         return self._clock().timestamp()
+
+
+def _last_reset(driver: BmcDriver) -> str | None:
+    """It only helps to decide: a BMC that will not say is one that does not."""
+    with suppress(SteelyardError):
+        return driver.get_last_reset()
+    return None
 
 
 def _again(watch: Watch) -> Again:

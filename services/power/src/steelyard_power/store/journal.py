@@ -37,7 +37,7 @@ def find(connection: sa.Connection, key: StepKey) -> Entry | None:
 
 def begin(
     connection: sa.Connection, key: StepKey, node_uuid: str, attempt: int, *, phase: int, action: str,
-    again_after: float | None, now: float,
+    again_after: float | None, now: float, reset_before: str | None = None,
 ) -> bool:  # fmt: skip
     """Mark an action as begun. False: somebody else's mark is there, read it.
 
@@ -46,7 +46,7 @@ def begin(
     """
     values = {
         "workflow_uuid": key.workflow, "step_index": key.index, "node_uuid": node_uuid, "attempt": attempt,
-        "phase": phase, "action": action, "sends": 1, "begun_at": _time(now),
+        "phase": phase, "action": action, "sends": 1, "begun_at": _time(now), "reset_before": reset_before,
     }  # fmt: skip
     statement = insert(journal).values(values)
     is_open = journal.c.outcome.is_(None)
@@ -57,7 +57,7 @@ def begin(
     if again_after is not None:
         may_replace |= sa.and_(is_open, journal.c.phase == phase, journal.c.begun_at == _time(again_after))
     same_phase = sa.and_(is_open, journal.c.phase == phase)
-    changes = {name: statement.excluded[name] for name in ("attempt", "phase", "action", "begun_at")}
+    changes = {name: statement.excluded[name] for name in ("attempt", "phase", "action", "begun_at", "reset_before")}
     statement = statement.on_conflict_do_update(
         index_elements=[journal.c.workflow_uuid, journal.c.step_index],
         set_=changes | {
@@ -92,6 +92,7 @@ def _is(key: StepKey) -> tuple[sa.ColumnElement[bool], ...]:
 def _entry(row: sa.Row[Any]) -> Entry:
     mark = Mark(
         phase=row.phase, action=row.action, begun_at=row.begun_at.timestamp(), sends=row.sends,
+        reset_before=row.reset_before,
         answered_at=row.answered_at.timestamp() if row.answered_at else None,
     )  # fmt: skip
     return Entry(attempt=row.attempt, mark=mark, outcome=row.outcome)

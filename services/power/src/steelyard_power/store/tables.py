@@ -22,6 +22,7 @@ step_journal = Table(
     Column("sends", Integer, nullable=False, server_default=text("1")),
     Column("begun_at", DateTime(timezone=True), nullable=False),
     Column("answered_at", DateTime(timezone=True)),
+    Column("reset_before", Text),  # what the BMC called its last reset before it was told to do another
     Column("outcome", JSONB),  # as in ResultMessage; null: the step has not ended
 )
 

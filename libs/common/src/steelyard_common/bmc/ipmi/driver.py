@@ -65,6 +65,9 @@ class IpmiDriver:
         self._status()
         self._connection.tell(CHASSIS, CONTROL, (NMI,))
 
+    def get_last_reset(self) -> str | None:
+        return None
+
     def get_boot_device(self) -> BootDevice:
         answer = self._connection.ask(CHASSIS, GET_BOOT, (5, 0, 0))
         if len(answer) < 4 or answer[1] & 0x80 or not answer[2] & VALID:

@@ -90,6 +90,9 @@ class RedfishDriver:
     def inject_nmi(self) -> None:
         self._reset(NMI)
 
+    def get_last_reset(self) -> str | None:
+        return self._connection.system_document(self._system_id).get("LastResetTime") or None
+
     def get_boot_device(self) -> BootDevice:
         return boot.get_device(self._system())
 
