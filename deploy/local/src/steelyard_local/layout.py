@@ -83,6 +83,16 @@ class Layout:
         return self.root / "nats"
 
     @property
+    def artifacts(self) -> Path:
+        """Kernels, ramdisks and images, by content."""
+        return self.root / "artifacts"
+
+    @property
+    def boot_port(self) -> Path:
+        """The port that machines reach boot's HTTP at, kept from one start to the next."""
+        return self.root / "boot-port"
+
+    @property
     def bus(self) -> Path:
         """Who may do what on NATS: passwords, certificates, and what an integration needs (``integration.json``)."""
         return self.root / "bus"

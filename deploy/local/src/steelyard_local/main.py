@@ -60,6 +60,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="processes of each service, which share its work (default: 1)",
     )
+    up.add_argument(
+        "--boot-listen",
+        metavar="ADDRESS[:PORT]",
+        help="where machines reach boot's HTTP (default: 127.0.0.1, and a port that is kept)",
+    )
     up.add_argument("--detach", action="store_true", help="return when the API answers")
     up.set_defaults(run=_up)
     down = group.add_parser("down", help="stop the suite; its data is kept")
@@ -128,6 +133,7 @@ def _up(options: argparse.Namespace) -> int:
             "--replicas",
             str(wanted.replicas),
         ]
+        again += ["--boot-listen", options.boot_listen] if options.boot_listen else []
         again += [word for each in options.step_provider for word in ("--step-provider", each)]
         return commands.detach(wanted.layout, again + (["--rack", str(wanted.rack)] if wanted.rack is not None else []))
     telemetry.configure_logging("local", "warning")
@@ -169,10 +175,12 @@ def _options(options: argparse.Namespace, layout: Layout) -> Options:
         raise in_use(layout)  # before the port, which it probably has: that is not what is wrong
     port = port or free_port()
     check_port(host, port)
+    boot_host, boot_port = split_listen(_with_port(getattr(options, "boot_listen", None) or "127.0.0.1"))
+    check_port(boot_host, boot_port)
     providers = bus.step_providers(options.step_provider)
     return Options(
         layout=layout, host=host, port=port, auth=options.auth, rack=options.rack, replicas=replicas,
-        step_providers=providers,
+        step_providers=providers, boot_host=boot_host, boot_port=boot_port,
     )  # fmt: skip
 
 
@@ -183,6 +191,15 @@ def split_listen(text: str) -> tuple[str, int]:
     if not port.isdecimal() or int(port) > 65535:
         raise InvalidRequest(f"--listen takes ADDRESS:PORT, not {text!r}")
     return ("127.0.0.1" if host == "localhost" else host), int(port)
+
+
+def _with_port(text: str) -> str:
+    """An address alone takes any port."""
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return text
+    return f"[{text.strip('[]')}]:0"
 
 
 def _is_loopback(host: str) -> bool:

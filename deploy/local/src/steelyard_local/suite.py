@@ -20,18 +20,19 @@ from . import bus, children, sign_in
 from .checks import check_settings, is_free
 from .children import Child, Report
 from .credentials import Credentials, keep
+from .doors import Door, door_of_boot
 from .layout import Layout, read_json
 
 SERVICES = ("inventory", "power", "boot", "inspector", "firmware", "console", "api-gateway")
 WITH_DATABASE = ("inventory", "power", "boot")
 WITH_SECRETS = ("power", "boot", "api-gateway")  # the gateway seals them, the others open them
 MIGRATE_S = 120
-CALLERS = 2048  # that may wait for the API to take their connection
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What ``up`` was asked for. ``rack`` None: as last time. ``replicas``: processes of each service."""
+    """What ``up`` was asked for. ``rack`` None: as last time. ``replicas``: processes of each service. ``boot_host``:
+    where machines reach boot's HTTP."""
 
     layout: Layout
     host: str = "127.0.0.1"
@@ -39,6 +40,8 @@ class Options:
     auth: str = "none"
     rack: int | None = None
     replicas: int = 1
+    boot_host: str = "127.0.0.1"
+    boot_port: int = 0
     step_providers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -67,7 +70,7 @@ class Suite:
         self.bus = bus.choose(self.layout, options.step_providers)
         self.children: list[Child] = []
         self.rack = _rack_plan(options)
-        self._door = socket.socket(socket.AF_INET6 if ":" in options.host else socket.AF_INET)
+        self._doors: dict[str, Door] = {}
 
     def start(self, changed: Callable[[], None]) -> None:
         """Errors: Unavailable, with the reason and the log's last lines."""
@@ -81,7 +84,7 @@ class Suite:
         shared = self._settings(database)
         self.report("Bringing the database up to date …")
         self._migrate(shared)
-        self._open_door()
+        self._open_doors()
         for name in SERVICES:
             for number in range(1, self.options.replicas + 1):
                 child = self._service(name, shared, number)
@@ -101,7 +104,8 @@ class Suite:
             for child in group:
                 if not child.wait_stopped(children.STOP_S):
                     self.report(f"{child.name} did not stop in order and was killed.")
-        self._door.close()
+        for door in self._doors.values():
+            door.close()
 
     def _start_child(self, child: Child, what: str, changed: Callable[[], None]) -> None:
         self.report(f"Starting {what} …")
@@ -109,14 +113,11 @@ class Suite:
         child.start()
         changed()
 
-    def _open_door(self) -> None:
-        """Errors: Unavailable when somebody took the port in the last moment."""
-        self._door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._door.bind((self.options.host, self.options.port))
-            self._door.listen(CALLERS)
-        except OSError as error:
-            raise Unavailable(f"the API cannot listen on {self.options.host}:{self.options.port}: {error}") from error
+    def _open_doors(self) -> None:
+        """Errors: Unavailable when somebody took a port in the last moment."""
+        self._doors["boot"] = door_of_boot(self.layout, self.options.boot_host, self.options.boot_port)
+        self._doors["api-gateway"] = Door(self.options.host, self.options.port)
+        self._doors["api-gateway"].open("the API")
 
     def _start_postgres(self, changed: Callable[[], None]) -> str:
         child, server = children.postgres(self.layout, self.credentials.postgres)
@@ -127,6 +128,7 @@ class Suite:
         return {
             "STEELYARD_DATABASE_URL": database,
             "STEELYARD_SEAL_KEYS_FILE": str(self.layout.seal_keys),
+            "STEELYARD_ARTIFACTS_DIR": os.environ.get("STEELYARD_ARTIFACTS_DIR") or str(self.layout.artifacts),
             "STEELYARD_AUTH": self.options.auth,
             "STEELYARD_HTPASSWD_FILE": str(self.layout.htpasswd) if self.options.auth == "http_basic" else "",
             **sign_in.handed_on(os.environ),
@@ -134,15 +136,14 @@ class Suite:
         }
 
     def _service(self, name: str, shared: dict[str, str], number: int) -> Child:
-        """The ``number``-th of its replicas. Those of the gateway take turns at one socket, which stays open while
-        any of them starts again: who connects meanwhile waits a moment and is not turned away."""
-        is_gateway, replica = name == "api-gateway", replica_name(name, number)
-        bind = f"{_bracketed(self.options.host)}:{self.options.port}" if is_gateway else "127.0.0.1:0"
+        """The ``number``-th of its replicas. Those of the gateway, and of boot, take turns at one socket, which stays
+        open while any of them starts again: who connects meanwhile waits a moment and is not turned away."""
+        is_gateway, replica, door = name == "api-gateway", replica_name(name, number), self._doors.get(name)
         settings = {
             **shared,
             **self.bus.settings(name),
-            "STEELYARD_HTTP_BIND": bind,
-            "STEELYARD_HTTP_SOCKET": str(self._door.fileno()) if is_gateway else "",
+            "STEELYARD_HTTP_BIND": door.place if door else "127.0.0.1:0",
+            "STEELYARD_HTTP_SOCKET": str(door.fileno()) if door else "",
             "STEELYARD_PORT_FILE": str(self.layout.port_file(replica)),
             "STEELYARD_INSTANCE": f"{name}-{number}.{os.environ.get('STEELYARD_INSTANCE') or _host_name()}",
         }
@@ -154,8 +155,8 @@ class Suite:
             settings |= sign_in.WITHHELD
         module = f"steelyard_{name.replace('-', '_')}"
         return children.program(
-            self.layout, replica, [module], settings, lambda: self.options.url if is_gateway else self._url_of(replica),
-            sockets=[self._door.fileno()] if is_gateway else [],
+            self.layout, replica, [module], settings, lambda: door.url if door else self._url_of(replica),
+            sockets=[door.fileno()] if door else [],
         )  # fmt: skip
 
     def _url_of(self, replica: str) -> str:
@@ -237,10 +238,6 @@ def _free_address() -> str:
         if is_free(address, 8443):
             return address
     raise Unavailable("no loopback addresses are free for a rack")
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _host_name() -> str:
