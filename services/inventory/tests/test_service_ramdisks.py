@@ -1,19 +1,23 @@
-"""Which ramdisk is believed: lookup, heartbeat, findings of an inspection, up to where the agent service comes in."""
+"""Which ramdisk is believed: lookup, heartbeats as boot tells them, findings of an inspection."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from steelyard_common.errors import InvalidRequest, NotFound, Unavailable
+from steelyard_common.errors import NotFound, Unavailable
 from steelyard_inventory.domain import ramdisks
+from steelyard_inventory.domain.ramdisks import Taken
+from steelyard_inventory.domain.runs import StepRun
 from steelyard_inventory.domain.transitions import State
 from steelyard_inventory.store.tables import nodes
 from steelyard_inventory.testing import Desk
 
 MAC, MAC2, UNKNOWN = "aa:bb:cc:dd:ee:01", "aa:bb:cc:dd:ee:02", "aa:bb:cc:dd:ee:99"
 NOBODY = "5c217000-0000-4000-8000-0000000000ff"
-URL = "http://192.0.2.7:9999"
+URL = "https://192.0.2.7:9999"
+NOTES = {"agent_url": URL, "agent_version": "13.0.0", "agent_secret_token": "******"}
 
 
 @pytest.fixture
@@ -31,14 +35,40 @@ def put(desk: Desk, uuid: str, **columns: Any) -> None:
         transaction.connection.execute(nodes.update().where(nodes.c.uuid == uuid).values(**columns))
 
 
+def beat(desk: Desk, uuid: str, boot: str | None = None) -> str:
+    (told,) = desk.tell("observe-agents", agents=[{"node": uuid, "boot": boot, "notes": NOTES}])["agents"]
+    assert told["node"] == uuid
+    taken: str = told["taken"]
+    return taken
+
+
+def internal(desk: Desk, uuid: str) -> dict[str, Any]:
+    shown: dict[str, Any] = desk.ask("node", ident=uuid)["driver_internal_info"]
+    return shown
+
+
 @pytest.mark.parametrize("state", State)
 def test_a_node_is_found_in_states_that_may_have_a_ramdisk(desk: Desk, uuid: str, state: State) -> None:
     put(desk, uuid, provision_state=state)
-    expected = Unavailable if state in ramdisks.LOOKUP else NotFound
 
     for asked in ({"addresses": [UNKNOWN, MAC]}, {"node_uuid": uuid}, {"node_uuid": uuid, "addresses": [UNKNOWN]}):
-        with pytest.raises(expected):
-            desk.ask("ramdisk-node", **asked)
+        if state in ramdisks.LOOKUP:
+            found = desk.ask("ramdisk-node", **asked)
+            assert found["node"]["uuid"] == uuid
+            assert {*found["node"]} == {"uuid", "properties", "instance_info", "driver_internal_info", "links"}
+        else:
+            with pytest.raises(NotFound):
+                desk.ask("ramdisk-node", **asked)
+
+
+@pytest.mark.parametrize("state", sorted(ramdisks.FAST_TRACK))
+def test_a_node_on_the_fast_track_is_found_between_its_works_too(desk: Desk, uuid: str, state: State) -> None:
+    put(desk, uuid, provision_state=state, driver_info={"fast_track": True})
+    assert desk.ask("ramdisk-node", addresses=[MAC])["node"]["uuid"] == uuid
+
+    put(desk, uuid, driver_info={"fast_track": "false"})
+    with pytest.raises(NotFound):
+        desk.ask("ramdisk-node", addresses=[MAC])
 
 
 def test_nobody_and_two_nodes_are_refused_in_the_same_words(desk: Desk, uuid: str) -> None:
@@ -53,22 +83,78 @@ def test_nobody_and_two_nodes_are_refused_in_the_same_words(desk: Desk, uuid: st
     assert len(said) == 1
 
 
-def test_a_heartbeat_needs_the_token_of_the_node_and_the_url_it_began_with(desk: Desk, uuid: str) -> None:
-    def beat(token: str, url: str = URL) -> None:
-        desk.tell("take-heartbeat", ident="n1", callback_url=url, token=token)
+@pytest.mark.parametrize("state", State)
+def test_a_heartbeat_counts_in_few_states_and_is_dropped_without_a_word_in_all_others(
+    desk: Desk, uuid: str, state: State
+) -> None:
+    put(desk, uuid, provision_state=state)
+    before = desk.ask("node", ident=uuid)["updated_at"]
 
-    with pytest.raises(InvalidRequest, match="agent token"):
-        beat("guess")
-    put(desk, uuid, driver_internal_info={ramdisks.TOKEN: "right", ramdisks.URL: URL})
+    taken = beat(desk, uuid)
 
-    with pytest.raises(InvalidRequest, match="agent token"):
-        beat("wrong")
-    with pytest.raises(InvalidRequest, match="callback_url"):
-        beat("right", "http://192.0.2.66:9999")
-    with pytest.raises(Unavailable):
-        beat("right")
+    assert taken == (Taken.TAKEN if state in ramdisks.HEARTBEAT else Taken.IGNORED)
+    assert (internal(desk, uuid).get("agent_url") == URL) is (state in ramdisks.HEARTBEAT)
+    assert desk.ask("node", ident=uuid)["updated_at"] == before
+
+
+def test_only_the_first_heartbeat_must_come_again_while_the_node_is_locked(desk: Desk, uuid: str) -> None:
+    put(desk, uuid, provision_state=State.CLEANING)
+    lease = desk.tell("take-lease", ident=uuid, purpose="looking", ttl_s=60.0, holder="somebody")
+
+    assert beat(desk, uuid) == Taken.BUSY
+    assert "agent_url" not in internal(desk, uuid)
+
+    desk.tell("release-lease", node=uuid, fence=lease["fence"])
+    assert beat(desk, uuid) == Taken.TAKEN
+    desk.tell("take-lease", ident=uuid, purpose="looking", ttl_s=60.0, holder="somebody")
+    assert beat(desk, uuid) == Taken.TAKEN
+
+
+def test_an_agent_of_an_earlier_boot_is_told_apart(desk: Desk, uuid: str) -> None:
+    put(desk, uuid, provision_state=State.CLEAN_WAIT, driver_internal_info={"agent_boot": "7.1"})
+
+    assert beat(desk, uuid, boot="6.0") == Taken.STALE
+    assert beat(desk, uuid, boot="7.1") == Taken.TAKEN
+    assert beat(desk, uuid, boot=None) == Taken.TAKEN
+    assert beat(desk, NOBODY) == Taken.UNKNOWN
+
+
+def test_a_name_leads_to_its_node(desk: Desk, uuid: str) -> None:
+    assert desk.ask("node-uuid", ident="n1") == {"uuid": uuid}
     with pytest.raises(NotFound):
-        desk.tell("take-heartbeat", ident="nobody", callback_url=URL, token="right")
+        desk.ask("node-uuid", ident="nobody")
+
+
+@pytest.mark.parametrize(
+    ("target", "attempt", "is_forgotten"),
+    [
+        ("power off", 1, True), ("rebooting", 1, True), ("soft power off", 1, True), ("soft rebooting", 1, True),
+        ("power on", 1, False), ("rebooting", 2, False),
+    ],
+)  # fmt: skip
+def test_an_agent_is_forgotten_when_its_machine_is_first_told_to_go_off(
+    target: str, attempt: int, *, is_forgotten: bool
+) -> None:
+    args = {"target": target}
+    step = StepRun(index=0, interface="power", name="set_power", args=args, timeout_s=1.0, attempt=attempt)
+
+    patch = ramdisks.forgotten([step], "8.0")
+
+    assert patch.get("agent_boot") == ("8.0" if is_forgotten else None)
+    assert ("agent_url" in patch) is is_forgotten
+
+
+def test_a_power_off_through_the_api_forgets_the_agent(desk: Desk, uuid: str) -> None:
+    put(desk, uuid, provision_state=State.MANAGEABLE, power_state="power on", power_changed_at=datetime.now(UTC))
+    desk.announce()
+    assert beat(desk, uuid) == Taken.TAKEN
+
+    desk.tell("set-power", ident=uuid, target="power off")
+
+    left = internal(desk, uuid)
+    assert "agent_url" not in left
+    assert "agent_secret_token" not in left
+    assert beat(desk, uuid, boot="") == Taken.STALE
 
 
 @pytest.mark.parametrize("state", [State.INSPECTING, State.ENROLL, State.CLEAN_WAIT])

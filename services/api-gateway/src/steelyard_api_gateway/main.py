@@ -155,6 +155,14 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         command_timeout_s=settings.device_timeout_s,
         threads=settings.http_threads,
     )
+    boot = OverBus(
+        bus,
+        settings.site,
+        "boot",
+        query_timeout_s=settings.query_timeout_s,
+        command_timeout_s=settings.command_timeout_s,
+        threads=settings.http_threads,
+    )
     gate = Gate(make_policy(settings), inventory)
     states = States(inventory, sealer, gate)
     return Services(
@@ -182,7 +190,7 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         ),
         refusals=Refusals(bus, settings.site, NAME),
         vendor=Vendor(power),
-        ramdisks=Ramdisks(inventory),
+        ramdisks=Ramdisks(boot, inventory),
     )
 
 

@@ -29,7 +29,7 @@ QUERIES = {
         "deploy-templates", "deploy-template", "runbooks", "runbook", "runbook-traits",
         "operations", "operation", "operation-nodes", "operation-targets",
         "webhooks", "webhook", "webhook-deliveries",
-        "inspection-rules", "inspection-rule", "allocations", "allocation", "node-allocation", "ramdisk-node",
+        "inspection-rules", "inspection-rule", "allocations", "allocation", "node-allocation",
         "node-timeline", "node-explain", "node-steps", "node-workflows", "workflow", "plan",
     ],
     "power": [
@@ -50,8 +50,9 @@ COMMANDS = {
         "create-deploy-template", "update-deploy-template", "delete-deploy-template", "create-runbook",
         "update-runbook", "delete-runbook", "set-runbook-traits", "create-inspection-rule", "update-inspection-rule",
         "delete-inspection-rule", "create-allocation", "update-allocation", "delete-allocation",
-        "delete-node-allocation", "create-plan", "apply-plan", "take-heartbeat", "take-inspection",
+        "delete-node-allocation", "create-plan", "apply-plan", "take-inspection",
     ],
+    "boot": ["agent-lookup", "agent-heartbeat"],
     "power": [
         "set-boot-device", "inject-nmi", "set-indicator", "call-vendor", "attach-virtual-media",
         "detach-virtual-media",

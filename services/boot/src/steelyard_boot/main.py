@@ -11,8 +11,11 @@ from steelyard_common.provider import provide
 from steelyard_common.provider.starting import now
 
 from .domain.catalogue import OFFER
+from .handlers import agents as agent_handlers
 from .handlers.http import make_app
 from .handlers.steps import step_functions
+from .service.agents import Agents
+from .service.inventory import Inventory
 from .settings import Settings
 
 NAME = "boot"
@@ -35,6 +38,11 @@ def start(settings: Settings) -> Boot:
     bus = connect_service(settings, NAME)
     parts.add("bus", stop=bus.close, check=lambda: bus.is_connected)
     parts.add("outbox", stop=Relay(database, bus).start().stop)
+    agents = Agents(
+        database, settings.sealer(), Inventory(bus, settings.site), now, settings.agent_rules(),
+        require_tls=settings.agent_require_tls,
+    )  # fmt: skip
+    bus.serve(NAME, agent_handlers.endpoints(settings.site, agents))
     provide(parts, bus, settings, OFFER, step_functions(now))
     return parts
 

@@ -98,6 +98,14 @@ class Settings(DatabaseSettings):
         default=True,
         metadata=env("STEELYARD_AUTOMATED_CLEAN", "clean nodes when they are provided", parse=boolean),
     )
+    fast_track: bool = field(
+        default=False,
+        metadata=env(
+            "STEELYARD_FAST_TRACK",
+            "keep agents running between two works on a node, unless its driver_info says fast_track false",
+            parse=boolean,
+        ),
+    )
     force_power_state: bool = field(
         default=True,
         metadata=env(

@@ -76,7 +76,7 @@ ROWS: Mapping[str, Row] = {
     ),
     INVENTORY: Row(serves=True, rules_workflows=True, observes=tuple(PROVIDERS), records=True),
     "power": _provider("power", "qry.power-targets"),
-    "boot": _provider("boot"),
+    "boot": _provider("boot", "qry.ramdisk-node", "qry.node-uuid", "cmd.observe-agents"),
     "inspector": _provider("inspector"),
     "firmware": _provider("firmware"),
     "console": _provider("console"),

@@ -15,10 +15,17 @@ HEARTBEAT = {
     "callback_url": 22, "agent_token": 22, "agent_version": 36, "agent_verify_ca": 68, "agent_status": 72,
     "agent_status_message": 72,
 }  # fmt: skip
+WORDS = {
+    "callback_url": "url", "agent_token": "token", "agent_version": "version", "agent_verify_ca": "verify_ca",
+    "agent_status": "status", "agent_status_message": "status_message",
+}  # fmt: skip
 
 
-def heartbeat(body: Any, minor: int) -> tuple[str, str]:
-    """→ (callback URL, token). The URL may be empty: a ramdisk that cannot be called. Errors: InvalidRequest."""
+def heartbeat(body: Any, minor: int) -> dict[str, str]:
+    """→ what it says, in boot's words. The URL may be empty: a ramdisk that cannot be called.
+
+    Errors: InvalidRequest.
+    """
     given = body if isinstance(body, dict) else {}
     if given.get("callback_url") is None:
         raise InvalidRequest("Missing mandatory parameter: callback_url")
@@ -34,7 +41,7 @@ def heartbeat(body: Any, minor: int) -> tuple[str, str]:
         raise InvalidRequest("Agent token is required for heartbeat processing.")
     if said.get("agent_status", "start") not in AGENT_STATES:
         raise InvalidRequest(f"Agent status is invalid. Valid states are {', '.join(AGENT_STATES)}.")
-    return said["callback_url"], said["agent_token"]
+    return {WORDS[name]: value for name, value in said.items()}
 
 
 def findings(body: Any) -> tuple[list[str], list[str]]:

@@ -1,4 +1,4 @@
-"""What ramdisks ask (facts §20): checked here, decided by inventory."""
+"""What ramdisks ask (facts §20): checked here, decided by boot, which asks inventory whose they are."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .call import Call
 class Ramdisks:
     """Lookup, heartbeat, findings of an inspection."""
 
-    def __init__(self, inventory: Upstream) -> None:
-        self._inventory = inventory
+    def __init__(self, boot: Upstream, inventory: Upstream) -> None:
+        self._boot, self._inventory = boot, inventory
 
     def lookup(self, call: Call, query: Query) -> bytes:
         listings.refuse_unknown(query, frozenset({"addresses", "node_uuid"}))
@@ -24,12 +24,12 @@ class Ramdisks:
         asked = {"addresses": ramdisks.addresses(given.split(",")), "node_uuid": _node_uuid(query)}
         if not any(asked.values()):
             raise InvalidRequest("At least one of 'addresses' and 'node_uuid' parameters is required")
-        return self._inventory.query("ramdisk-node", asked, call.headers())
+        return self._boot.command("agent-lookup", {"api": call.api(), **asked}, call.headers())
 
     def heartbeat(self, call: Call, ident: str, body: Any) -> None:
         node = identifiers.from_query("node_ident", ident, call.minor)
-        url, token = ramdisks.heartbeat(body, call.minor)
-        self._inventory.command("take-heartbeat", {"ident": node, "callback_url": url, "token": token}, call.headers())
+        said = ramdisks.heartbeat(body, call.minor)
+        self._boot.command("agent-heartbeat", {"ident": node, **said}, call.headers())
 
     def continue_inspection(self, call: Call, query: Query, body: Any) -> bytes:
         macs, bmc = ramdisks.findings(body)

@@ -5,12 +5,13 @@ A ``Change`` is a patch of node columns (the key ``vendor`` stands for propertie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from .locks import Lock
+from .ramdisks import forgotten
 from .runs import Run, StepRun, StepStatus
 from .shown import shown_at_start, shown_now
 from .transitions import Event, State, next_state, target_after
@@ -47,6 +48,7 @@ class NodeView:
     allocation_uuid: str | None = None
     console_enabled: bool = False
     network_interface: str | None = None
+    has_agent: bool = False
     lock: Lock | None = None
 
     def is_locked(self, now: datetime) -> bool:
@@ -155,6 +157,12 @@ def learnt(node: NodeView, facts: dict[str, Any], run: Run) -> Change:
         return Change(patch=patch)
     fact = Fact(name="power-state-changed", data={"from": node.power_state, "to": state} | _why(run))
     return Change(patch=patch, events=(fact,))
+
+
+def sent(node: NodeView, run: Run, steps: Iterable[StepRun]) -> Change:
+    """What is forgotten of the node's agent as these steps are dispatched, because it will not survive them."""
+    patch = forgotten(steps, f"{run.fence}.{run.current_step}") if node.has_agent else {}
+    return Change(patch={"internal": patch}) if patch else Change()
 
 
 def went_on(node: NodeView, run: Run, before: Run, trail: tuple[Event, ...], now: datetime) -> Change:

@@ -1,24 +1,56 @@
-"""Which node a ramdisk may speak for (API facts §20). Refusals do not say why: those who ask are not signed in."""
+"""Which node a ramdisk may speak for, and what is believed of it (API facts §20, lifecycle facts §12). Pure.
+
+Rule 1  Refusals do not say why: those who ask are not signed in.
+Rule 2  A node waits for an agent in few states; in others its heartbeat is only recorded, or ignored.
+Rule 3  What is known of an agent ends when the machine is switched off or rebooted: ``FORGOTTEN`` goes, and a new
+        ``agent_boot`` tells boot that the agent's token went with it.
+"""
 
 from __future__ import annotations
 
-import hmac
+import enum
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from steelyard_common.errors import InvalidRequest, NotFound
+from steelyard_common.errors import NotFound
 
+from .runs import StepRun
 from .transitions import State
+from .workflows import PowerTarget, power_target
 
+FAST_TRACK = frozenset({State.ENROLL, State.MANAGEABLE, State.AVAILABLE, State.SERVICING, State.SERVICE_HOLD})
 # Somebody may have started a ramdisk on a node in these states.
 LOOKUP = frozenset({
     State.DEPLOYING, State.DEPLOY_WAIT, State.CLEANING, State.CLEAN_WAIT, State.INSPECTING, State.INSPECT_WAIT,
     State.RESCUING, State.RESCUE_WAIT, State.SERVICE_WAIT,
 })  # fmt: skip
+# In these a heartbeat counts; in all others it is dropped without a word.
+HEARTBEAT = frozenset({
+    State.DEPLOY_WAIT, State.CLEAN_WAIT, State.RESCUE_WAIT, State.SERVICE_WAIT, State.DEPLOYING, State.CLEANING,
+    State.RESCUING, State.SERVICING, State.DEPLOY_HOLD, State.CLEAN_HOLD, State.SERVICE_HOLD, State.ENROLL,
+    State.MANAGEABLE, State.AVAILABLE,
+})  # fmt: skip
 INSPECTION = frozenset({State.INSPECT_WAIT})
-TOKEN, URL = "agent_secret_token", "agent_url"
+SIGNAL = "heartbeat"
+BOOT, URL = "agent_boot", "agent_url"
+# Of driver_internal_info: what does not outlive the agent that said it.
+FORGOTTEN = (
+    URL, "agent_secret_token", "agent_secret_token_pregenerated", "agent_verify_ca", "agent_last_heartbeat",
+    "agent_version", "agent_status", "agent_status_message",
+)  # fmt: skip
 BMC_ADDRESSES = ("ipmi_address", "redfish_address")
+
+
+class Taken(enum.StrEnum):
+    """What became of a heartbeat. BUSY: the first one, while somebody else holds the node: the agent must repeat it.
+    STALE: of an agent that was switched off since."""
+
+    TAKEN = "taken"
+    IGNORED = "ignored"
+    BUSY = "busy"
+    STALE = "stale"
+    UNKNOWN = "unknown"
 
 
 def admit(found: Iterable[Mapping[str, Any]], states: frozenset[State]) -> Mapping[str, Any]:
@@ -29,21 +61,50 @@ def admit(found: Iterable[Mapping[str, Any]], states: frozenset[State]) -> Mappi
     return nodes[0]
 
 
+def lookup_states(*, is_fast: bool) -> frozenset[State]:
+    return LOOKUP | FAST_TRACK if is_fast else LOOKUP
+
+
+def is_fast(driver_info: Mapping[str, Any], *, default: bool) -> bool:
+    """Whether the node's agent is kept running between its works: its own word, else everybody's."""
+    said = driver_info.get("fast_track")
+    if isinstance(said, str):
+        return said.strip().lower() in ("true", "yes", "on", "1", "t", "y")
+    return default if said is None else bool(said)
+
+
+def judge(state: State, said_boot: str | None, boot: str | None, *, is_first: bool, is_held: bool) -> Taken:
+    """``said_boot``: the boot that the session belongs to, None if to none yet; ``boot``: the node's present one.
+
+    ``is_held``: somebody is at work with the node who does not wait for this very heartbeat.
+    """
+    if said_boot is not None and said_boot != (boot or ""):
+        return Taken.STALE
+    if state not in HEARTBEAT:
+        return Taken.IGNORED
+    return Taken.BUSY if is_first and is_held else Taken.TAKEN
+
+
+def forgotten(sent: Iterable[StepRun], boot: str) -> dict[str, Any]:
+    """The patch of driver_internal_info as these steps are dispatched: an agent does not survive a power-off.
+
+    Only a step's first dispatch counts; when the next slice of a reboot goes out, the new agent may be there already.
+    """
+    for step in sent:
+        if (
+            step.label == "power.set_power"
+            and step.attempt == 1
+            and power_target(step.args["target"]) != PowerTarget.ON
+        ):
+            return dict.fromkeys(FORGOTTEN) | {BOOT: boot}
+    return {}
+
+
 def has_bmc_at(node: Mapping[str, Any], addresses: Iterable[str]) -> bool:
     """Is one of the node's BMC addresses among these? Addresses are compared as written: no names are looked up."""
     info = node["driver_info"]
     written = (str(info[name]) for name in BMC_ADDRESSES if info.get(name))
     return not {_host(address) for address in written}.isdisjoint(addresses)
-
-
-def check_heartbeat(node: Mapping[str, Any], callback_url: str, token: str) -> None:
-    """Errors: InvalidRequest: another ramdisk than the one that was given the node's token."""
-    notes = node["driver_internal_info"]
-    if notes.get(URL) not in (None, callback_url):
-        raise InvalidRequest('Detected change in ramdisk provided "callback_url"')
-    kept = notes.get(TOKEN)
-    if not isinstance(kept, str) or not hmac.compare_digest(kept.encode(), token.encode()):
-        raise InvalidRequest("Invalid or missing agent token received.")
 
 
 def _host(address: str) -> str:

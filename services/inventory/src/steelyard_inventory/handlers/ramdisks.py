@@ -1,39 +1,53 @@
-"""Entrances for ramdisks; who asks is not signed in."""
+"""Entrances for what boot asks and tells about ramdisks; those who asked boot are not signed in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from marshmallow import fields
-from steelyard_common.bus import Endpoint
+from steelyard_common.bus import Endpoint, Request
 
 from ..service.ramdisks import Ramdisks
-from .requests import BusSchema, Table
+from ..store.render import dump
+from .requests import ApiSchema, BusSchema, Table
 
 
 class LookupSchema(BusSchema):
+    api = fields.Nested(ApiSchema, required=True)
     addresses = fields.List(fields.String(), load_default=list)
     node_uuid = fields.String(allow_none=True, load_default=None)
 
 
-class InspectionSchema(LookupSchema):
+class IdentSchema(BusSchema):
+    ident = fields.String(required=True)
+
+
+class InspectionSchema(BusSchema):
+    addresses = fields.List(fields.String(), load_default=list)
+    node_uuid = fields.String(allow_none=True, load_default=None)
     bmc_addresses = fields.List(fields.String(), load_default=list)
 
 
-class HeartbeatSchema(BusSchema):
-    ident = fields.String(required=True)
-    callback_url = fields.String(required=True)
-    token = fields.String(required=True)
+class AgentSchema(BusSchema):
+    node = fields.UUID(required=True)
+    boot = fields.String(allow_none=True, load_default=None)
+    notes = fields.Dict(keys=fields.String(), required=True)
+
+
+class AgentsSchema(BusSchema):
+    agents = fields.List(fields.Nested(AgentSchema), required=True)
 
 
 def endpoints(site: str, ramdisks: Ramdisks) -> Sequence[Endpoint]:
+    def lookup(request: Request) -> bytes:
+        body = request.body
+        api = body["api"]
+        return dump(ramdisks.lookup(body["addresses"], body["node_uuid"], api["minor"], api["base_url"]))
+
     table = Table(site)
-    table.query("ramdisk-node", LookupSchema, lambda r: ramdisks.lookup(r.body["addresses"], r.body["node_uuid"]))
-    table.command(
-        "take-heartbeat",
-        HeartbeatSchema,
-        lambda r: ramdisks.heartbeat(r.body["ident"], r.body["callback_url"], r.body["token"]),
-    )
+    table.query("ramdisk-node", LookupSchema, lookup)
+    table.query("node-uuid", IdentSchema, lambda r: {"uuid": ramdisks.resolve(r.body["ident"])})
+    table.command("observe-agents", AgentsSchema, lambda r: {"agents": ramdisks.observe(r.body["agents"])})
     table.command(
         "take-inspection",
         InspectionSchema,

@@ -1,43 +1,89 @@
-"""What ramdisks ask: which node am I, I am alive, this is what I found (API facts §20).
-
-The refusals are complete. Nothing in this release starts a ramdisk, so that whoever is admitted is told to come again:
-agents do until the service that talks to them is there.
-"""
+"""What boot asks and tells about ramdisks: whose is it, may it speak, it is alive (API facts §20)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NoReturn
 
+from sqlalchemy import Connection
 from steelyard_common.db import Database
 from steelyard_common.errors import Unavailable
 from steelyard_common.telemetry import get_logger
 
 from ..domain import ramdisks
+from ..domain.progress import signal
+from ..domain.ramdisks import Taken
+from ..domain.transitions import State
 from ..store import nodes, ports
+from ..store import ramdisks as store
+from ..store import workflows as workflow_store
+from .starting import Clock
 
 log = get_logger(__name__)
 
 
 class Ramdisks:
-    """Questions and commands of a ramdisk that is not signed in."""
+    """``wake`` tells the engine when it must look; ``fast_track``: agents are kept running, unless a node says no."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(
+        self, database: Database, clock: Clock, wake: Callable[[datetime], None], *, fast_track: bool = False
+    ) -> None:
+        self._database, self._clock, self._wake = database, clock, wake
+        self._fast_track = fast_track
 
-    def lookup(self, addresses: Sequence[str], node_uuid: str | None) -> NoReturn:
-        """By UUID, else by the addresses of ports. Errors: NotFound, Unavailable."""
+    def lookup(self, addresses: Sequence[str], node_uuid: str | None, minor: int, base_url: str) -> dict[str, Any]:
+        """By UUID, else by the addresses of ports. → {node: as a lookup shows it, boot, management}.
+
+        Errors: NotFound.
+        """
         with self._database.read() as connection:
             idents = [node_uuid] if node_uuid else ports.owners(connection, addresses)
-            found = [node for ident in idents if (node := nodes.find(connection, ident)) is not None]
-        _not_yet(ramdisks.admit(found, ramdisks.LOOKUP)["uuid"])
+            found = store.shown(connection, idents, minor, base_url)
+        states = ramdisks.LOOKUP
+        if len(found) == 1:
+            fast = ramdisks.is_fast(found[0]["driver_info"], default=self._fast_track)
+            states = ramdisks.lookup_states(is_fast=fast)
+        node = ramdisks.admit(found, states)
+        return {name: node[name] for name in ("node", "boot", "management")}
 
-    def heartbeat(self, ident: str, callback_url: str, token: str) -> NoReturn:
-        """Errors: NotFound, InvalidRequest, Unavailable."""
+    def resolve(self, ident: str) -> str:
+        """The UUID behind a name. Errors: NotFound."""
         with self._database.read() as connection:
-            node = nodes.get(connection, ident)
-        ramdisks.check_heartbeat(node, callback_url, token)
-        _not_yet(node["uuid"])
+            return str(nodes.get(connection, ident)["uuid"])
+
+    def observe(self, agents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Heartbeats that boot believes: recorded, and whoever waits for one is woken.
+
+        Each is {node, boot: of its session or None, notes: for driver_internal_info}. → {node, taken, boot} of each.
+        """
+        now = self._clock()
+        told = {str(agent["node"]): agent for agent in agents}
+        woken: list[str] = []
+        with self._database.begin() as transaction:
+            connection = transaction.connection
+            rows = {row["uuid"]: row for row in store.take(connection, told)}
+            held, waiting = store.at_work(connection, rows, ramdisks.SIGNAL, now)
+            outcomes = {
+                uuid: ramdisks.judge(
+                    State(row["provision_state"]), told[uuid]["boot"], row["boot"],
+                    is_first=not row["is_known"], is_held=uuid in held and uuid not in waiting,
+                )
+                for uuid, row in rows.items()
+            }  # fmt: skip
+            taken = {uuid: told[uuid]["notes"] for uuid, outcome in outcomes.items() if outcome is Taken.TAKEN}
+            store.note(connection, taken)
+            woken = [workflow for uuid, workflow in waiting.items() if uuid in taken]
+            _wake(connection, woken, now)
+        if woken:
+            self._wake(now)
+        return [
+            {
+                "node": uuid, "taken": outcomes.get(uuid, Taken.UNKNOWN),
+                "boot": rows[uuid]["boot"] if uuid in rows else None,
+            }
+            for uuid in told
+        ]  # fmt: skip
 
     def continue_inspection(
         self, addresses: Sequence[str], bmc_addresses: Sequence[str], node_uuid: str | None
@@ -52,6 +98,16 @@ class Ramdisks:
         if by_bmc:
             found = [node for node in found if ramdisks.has_bmc_at(node, bmc_addresses)]
         _not_yet(ramdisks.admit(found, ramdisks.INSPECTION)["uuid"])
+
+
+def _wake(connection: Connection, workflows: Sequence[str], now: datetime) -> None:
+    saves = []
+    for each in workflow_store.load(connection, workflows) if workflows else ():
+        run = signal(each.run, ramdisks.SIGNAL, now)
+        if run is not each.run:
+            saves.append(workflow_store.Written(run=run, before=each.run, patch={}))
+    if saves:
+        workflow_store.save(connection, saves, now)
 
 
 def _not_yet(node_uuid: str) -> NoReturn:

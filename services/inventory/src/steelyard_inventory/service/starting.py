@@ -94,6 +94,7 @@ class Starter:
             change += self.close(transaction, after(node, change.patch), move.run, run, now)
         elif not move.run.parked:
             change += Change(patch={"reservation": self.holder})
+        change += projection.sent(node.view, move.run, move.send)
         emit_events(transaction, self.site, run.node_uuid, change, cause, now)
         if move.send:
             emit_steps(transaction, self.site, move.run, move.send, after(node, change.patch).provider)

@@ -29,6 +29,7 @@ COLUMNS = ", ".join([
     "n.sealed -> 'driver_info' AS sealed", SEALED_INSTANCE, *(f"n.{name}_interface" for name in INTERFACES),
     "n.provision_state", "n.target_provision_state", "n.instance_info", "n.instance_uuid::text AS instance_uuid",
     "n.target_raid_config", "n.traits", "n.driver_internal_info -> 'automatic_lessee' AS automatic_lessee",
+    "n.driver_internal_info ? 'agent_url' AS has_agent",
     *(f"n.{name}" for name in _VIEWED if name != "allocation_uuid"), "n.allocation_uuid::text AS allocation_uuid",
 ])  # fmt: skip
 
@@ -81,6 +82,7 @@ def node_view(row: RowMapping, lock: Lock | None = None) -> NodeView:
         provision_state=State(row["provision_state"]),
         target_provision_state=State(target) if target else None,
         automatic_lessee=bool(row["automatic_lessee"]),
+        has_agent=row["has_agent"],
         network_interface=row["network_interface"],
         lock=lock,
         **{name: row[name] for name in _VIEWED},

@@ -1,0 +1,196 @@
+"""Agents: whose token is out, who is alive (lifecycle facts §12). What a step does with an agent: service/inband.
+
+Lookups and heartbeats that come together share a transaction here and a message to inventory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from steelyard_common.combining import Combiner
+from steelyard_common.db import Database
+from steelyard_common.errors import Busy, InvalidRequest, NotFound, SteelyardError
+from steelyard_common.provider import Clock
+from steelyard_common.secrets import MASK, Sealer
+from steelyard_common.telemetry import get_logger
+
+from ..domain.lookup_config import AgentRules, lookup_config
+from ..domain.sessions import NOT_BELIEVED, Beat, Session, new_token, notes, of_boot, take
+from ..store import agents as store
+from .inventory import Inventory
+
+log = get_logger(__name__)
+TOKENS_SINCE = 62  # microversion that can be given a token
+# What inventory makes of a heartbeat (its domain/ramdisks.Taken).
+BUSY, STALE, UNKNOWN = "busy", "stale", "unknown"
+
+
+@dataclass
+class _Lookup:
+    """A lookup on its way through a batch. ``token``: in the clear when it was issued to this one."""
+
+    node_uuid: str
+    boot: str | None
+    issues: bool
+    token: str | None = field(default=None, repr=False)
+
+
+class Agents:
+    """Sessions of agents. ``require_tls``: agents that can be called without TLS only are refused."""
+
+    def __init__(
+        self, database: Database, sealer: Sealer, inventory: Inventory, clock: Clock, rules: AgentRules, *,
+        require_tls: bool = True,
+    ) -> None:  # fmt: skip
+        self._database, self._sealer, self._inventory, self._clock = database, sealer, inventory, clock
+        self._rules, self._require_tls = rules, require_tls
+        self._lookups: Combiner[_Lookup] = Combiner(self._issue)
+        self._beats: Combiner[Beat] = Combiner(self._take)
+
+    # ---- what agents say
+
+    def lookup(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """``asked``: {api, addresses, node_uuid}. → {node, config}. Errors: NotFound."""
+        found = self._inventory.ramdisk_node(asked)
+        node = found["node"]
+        shown = node["driver_internal_info"]
+        ticket = _Lookup(node["uuid"], found["boot"], issues=asked["api"]["minor"] >= TOKENS_SINCE)
+        self._lookups.submit(ticket)
+        if ticket.token is not None:
+            shown["agent_secret_token"] = MASK
+        return {"node": node, "config": lookup_config(self._rules, ticket.token, found.get("management"))}
+
+    def heartbeat(self, ident: str, beat: Mapping[str, Any]) -> None:
+        """``beat``: the fields of ``Beat`` but for the node. Errors: NotFound, InvalidRequest, Busy."""
+        self._beats.submit(Beat(node_uuid=self._uuid(ident), **beat))
+
+    # ---- what steps ask
+
+    def session(self, node_uuid: str) -> Session | None:
+        with self._database.read() as connection:
+            return store.read(connection, [node_uuid]).get(node_uuid)
+
+    def expect(self, node_uuid: str, token: str | None = None, reverse_url: str | None = None) -> None:
+        """A ramdisk is prepared: what was known of the last agent is forgotten. ``token``: sealed, if it travels with
+        the medium; ``reverse_url``: boot will call the agent there."""
+        now = self._clock()
+        session = Session(
+            node_uuid=node_uuid, token=token, pregenerated=token is not None, issued_at=now if token else None,
+            reverse_url=reverse_url, poll_at=now if reverse_url else None, created_at=now,
+        )  # fmt: skip
+        with self._database.begin() as transaction:
+            store.write(transaction.connection, [session])
+
+    def forget(self, node_uuid: str) -> None:
+        """The ramdisk is taken away: no token of this node is good any more."""
+        with self._database.begin() as transaction:
+            store.delete(transaction.connection, [node_uuid])
+
+    def remember(self, node_uuid: str, kind: str, version: Any) -> None:
+        """The versions of the hardware managers, as the agent told them with its steps."""
+        with self._database.begin() as transaction:
+            for session in store.take(transaction.connection, [node_uuid]).values():
+                known = {**session.versions, kind: version}
+                store.write(transaction.connection, [replace(session, versions=known)])
+
+    def sealed_token(self) -> str:
+        """A new token, sealed: for a medium."""
+        return self._sealer.seal(new_token())
+
+    def open_token(self, session: Session) -> str:
+        """In the clear, for who speaks to the agent. Errors: InvalidRequest when no agent has one."""
+        if session.token is None:
+            raise InvalidRequest("no agent has been given a token for this node")
+        return self._sealer.open(session.token)
+
+    # ---- inside
+
+    def _uuid(self, ident: str) -> str:
+        try:
+            return str(UUID(ident))
+        except ValueError:
+            return self._inventory.node_uuid(ident)
+
+    def _issue(self, batch: list[_Lookup]) -> list[SteelyardError | None]:
+        """Give each its token, if it is the first to ask in this boot of the node."""
+        now = self._clock()
+        with self._database.begin() as transaction:
+            found = store.reserve(transaction.connection, sorted({each.node_uuid for each in batch}), now)
+            changed: dict[str, Session] = {}
+            for ticket in batch:
+                session = of_boot(changed.get(ticket.node_uuid, found[ticket.node_uuid]), ticket.boot)
+                if session.token is None and ticket.issues:
+                    ticket.token = new_token()
+                    session = replace(session, token=self._sealer.seal(ticket.token), issued_at=now)
+                elif session.token is not None:
+                    ticket.token = MASK
+                if session != found[ticket.node_uuid]:
+                    changed[ticket.node_uuid] = session
+            store.write(transaction.connection, changed.values())
+        return [None] * len(batch)
+
+    def _take(self, batch: list[Beat]) -> list[SteelyardError | None]:
+        """What is believed is written here first, so that who is woken by inventory finds it."""
+        now = self._clock()
+        errors: list[SteelyardError | None] = [None] * len(batch)
+        believed: dict[str, Session] = {}
+        with self._database.begin() as transaction:
+            found = store.take(transaction.connection, sorted({beat.node_uuid for beat in batch}))
+            for index, beat in enumerate(batch):
+                session = believed.get(beat.node_uuid) or found.get(beat.node_uuid)
+                try:
+                    believed[beat.node_uuid] = take(
+                        session, beat, now, self._sealer.open, require_tls=self._require_tls
+                    )
+                except InvalidRequest as error:
+                    errors[index] = error
+            store.write(transaction.connection, believed.values())
+        told = self._tell(batch, errors, believed, now)
+        for index, beat in enumerate(batch):
+            errors[index] = _outcome(beat, errors[index], told.get(beat.node_uuid, {}))
+        self._drop_stale(told)
+        return errors
+
+    def _tell(
+        self, batch: Sequence[Beat], errors: Sequence[SteelyardError | None], believed: Mapping[str, Session],
+        now: datetime,
+    ) -> dict[str, dict[str, Any]]:  # fmt: skip
+        """Inventory hears of those that are believed, and is asked whether the others' nodes are there at all."""
+        agents = [
+            {"node": session.node_uuid, "boot": session.boot, "notes": notes(session, now)}
+            for session in believed.values()
+        ]
+        strangers = {beat.node_uuid for beat, error in zip(batch, errors, strict=True) if error is not None}
+        told = self._inventory.observe_agents(agents) if agents else {}
+        for stranger in strangers - believed.keys():
+            try:
+                self._inventory.node_uuid(stranger)
+            except NotFound:
+                told[stranger] = {"taken": UNKNOWN}
+        return told
+
+    def _drop_stale(self, told: Mapping[str, Mapping[str, Any]]) -> None:
+        """Sessions of a boot that is over: what belongs to it is forgotten, so that the next agent finds none of it."""
+        stale = {uuid: each["boot"] for uuid, each in told.items() if each["taken"] == STALE}
+        if not stale:
+            return
+        with self._database.begin() as transaction:
+            found = store.take(transaction.connection, sorted(stale))
+            store.write(transaction.connection, [of_boot(each, stale[uuid]) for uuid, each in found.items()])
+
+
+def _outcome(beat: Beat, error: SteelyardError | None, told: Mapping[str, Any]) -> SteelyardError | None:
+    taken = told.get("taken")
+    if taken == UNKNOWN:
+        return NotFound(f"Node {beat.node_uuid} could not be found.")
+    if error is not None:
+        return error
+    if taken == STALE:
+        return InvalidRequest(NOT_BELIEVED)
+    if taken == BUSY:
+        return Busy(f"Node {beat.node_uuid} is locked by somebody else; repeat the heartbeat in a moment.")
+    return None

@@ -1,0 +1,48 @@
+"""What boot asks and tells inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from steelyard_common.bus import Bus
+from steelyard_common.contracts import subjects
+from steelyard_common.errors import OutcomeUnknown, Unavailable
+
+SERVICE = "inventory"
+TIMEOUT_S = 5.0
+
+
+class Inventory:
+    """Errors of every call: Unavailable besides those it names."""
+
+    def __init__(self, bus: Bus, site: str) -> None:
+        self._bus, self._site = bus, site
+
+    def ramdisk_node(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """``asked``: {api, addresses, node_uuid} → {node: as a lookup shows it, boot}. Errors: NotFound."""
+        return self._query("ramdisk-node", asked)
+
+    def node_uuid(self, ident: str) -> str:
+        """The UUID behind a node's name. Errors: NotFound."""
+        return str(self._query("node-uuid", {"ident": ident})["uuid"])
+
+    def observe_agents(self, agents: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """``agents``: {node, boot, notes} of each → by node {taken, boot}."""
+        told = self._command("observe-agents", {"agents": list(agents)})
+        return {each["node"]: each for each in told["agents"]}
+
+    def _query(self, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._ask(subjects.query(self._site, SERVICE, verb), body)
+
+    def _command(self, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Every command here may be repeated, so that it is not worth telling whether it arrived."""
+        try:
+            return self._ask(subjects.command(self._site, SERVICE, verb), body)
+        except OutcomeUnknown as error:
+            raise Unavailable("inventory did not answer in time") from error
+
+    def _ask(self, subject: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = orjson.loads(self._bus.request(subject, body, timeout_s=TIMEOUT_S))
+        return answer

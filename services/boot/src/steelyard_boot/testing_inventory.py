@@ -1,0 +1,73 @@
+"""Inventory as boot's tests need it, at the border of the bus: a few nodes, in a few states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from steelyard_common.bus import Endpoint, MemoryBus, Request
+from steelyard_common.contracts import subjects
+from steelyard_common.errors import NotFound, Unavailable
+
+SITE = "local"
+
+
+@dataclass
+class InventoryTwin:
+    """``nodes``: UUID → {name, boot, ...}. ``observed``: every heartbeat that was told, in order."""
+
+    bus: MemoryBus
+    nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    observed: list[dict[str, Any]] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)  # what becomes of the heartbeats of a node
+    messages: int = 0
+    is_away: bool = False
+
+    def __post_init__(self) -> None:
+        rows = {
+            subjects.query(SITE, "inventory", "ramdisk-node"): self._lookup,
+            subjects.query(SITE, "inventory", "node-uuid"): self._uuid,
+            subjects.command(SITE, "inventory", "observe-agents"): self._observe,
+        }
+        self.bus.serve("inventory", [Endpoint(subject=subject, handler=each) for subject, each in rows.items()])
+
+    def switch_off(self, uuid: str) -> None:
+        """And on again: the node's next boot."""
+        self.nodes[uuid]["boot"] = f"{int(self.nodes[uuid].get('boot') or 0) + 1}"
+
+    def _lookup(self, request: Request) -> dict[str, Any]:
+        self._check()
+        asked = request.body["node_uuid"]
+        if asked not in self.nodes:
+            raise NotFound("No node was found for this ramdisk, or it expects none")
+        node = self.nodes[asked]
+        shown = {"uuid": asked, "properties": {}, "instance_info": {}, "driver_internal_info": {}, "links": []}
+        return {"node": shown, "boot": node.get("boot"), "management": node.get("management")}
+
+    def _uuid(self, request: Request) -> dict[str, Any]:
+        self._check()
+        for uuid, node in self.nodes.items():
+            if request.body["ident"] in (uuid, node.get("name")):
+                return {"uuid": uuid}
+        raise NotFound(f"Node {request.body['ident']} could not be found.")
+
+    def _observe(self, request: Request) -> dict[str, Any]:
+        self._check()
+        self.messages += 1
+        return {"agents": [self._judge(agent) for agent in request.body["agents"]]}
+
+    def _judge(self, agent: dict[str, Any]) -> dict[str, Any]:
+        uuid = agent["node"]
+        if uuid not in self.nodes:
+            return {"node": uuid, "taken": "unknown", "boot": None}
+        boot = self.nodes[uuid].get("boot")
+        taken = self.answers.get(uuid, "taken")
+        if agent["boot"] is not None and agent["boot"] != (boot or ""):
+            taken = "stale"
+        if taken == "taken":
+            self.observed.append(agent)
+        return {"node": uuid, "taken": taken, "boot": boot}
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise Unavailable("inventory is away")
