@@ -150,6 +150,7 @@ def attack(name: str, url: str, token: str) -> None:
 
     for _ in range(THREADS):
         threading.Thread(target=work, daemon=True).start()
+    print("begun", flush=True)
     stop.wait()
     print(json.dumps(seen), flush=True)
     os._exit(0)
@@ -160,6 +161,8 @@ def flood(name: str, url: str, token: str, seen: Counter[str]) -> Iterator[None]
     """That flood, for a while. ``seen``: grows by the statuses that it was answered."""
     command = [sys.executable, "-m", "bench.flood", "--attack", name, "--url", url, "--token", token]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
         time.sleep(SETTLE_S)
         yield
         process.terminate()
