@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 class PowerState(enum.StrEnum):
@@ -74,6 +74,17 @@ class Sensor:
     health: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class MediaSlot:
+    """A slot for virtual media. ``kinds``: CD, DVD, USBStick, Floppy as Redfish names them; ``id`` for later calls."""
+
+    id: str
+    name: str
+    kinds: tuple[str, ...]
+    is_inserted: bool
+    image: str | None = None
+
+
 class Power(Protocol):
     """Power of one node. ``get_last_reset``: when it last started, in the BMC's own words; None: it does not say."""
 
@@ -115,6 +126,16 @@ class Observe(Protocol):
     def get_vendor(self) -> str | None: ...
     def get_health(self) -> str | None: ...
     def read_sensors(self) -> tuple[Sensor, ...]: ...
+
+
+@runtime_checkable
+class RemoteMedia(Protocol):
+    """Media over the network, and booting from a URL. Only BMCs with Redfish have it: ask with ``isinstance``."""
+
+    def media_slots(self) -> tuple[MediaSlot, ...]: ...
+    def insert_media(self, slot: str, url: str) -> None: ...
+    def eject_media(self, slot: str) -> None: ...
+    def set_http_boot(self, url: str) -> None: ...
 
 
 class BmcDriver(Power, BootControl, BootMode, Indicators, Observe, Protocol):

@@ -54,8 +54,22 @@ def supported_devices(system: Any) -> tuple[str, ...]:
     )
 
 
+def set_http(connection: RedfishConnection, system_id: str | None, url: str) -> None:
+    """The next boot is from this URL, by the firmware's own HTTP client. Errors: Unsupported, DeviceRefused."""
+    system = connection.system(system_id)
+    address = connection.target.address
+    if "uefihttp" not in supported_devices(system):
+        raise Unsupported(
+            f"the BMC at {address} does not offer UefiHttp as a boot target: use the boot interface"
+            " 'redfish-virtual-media', 'http' or 'ipxe'"
+        )
+    options = {"target": BootSource.UEFI_HTTP, "enabled": "Once", "http_boot_uri": url}
+    _send(connection, system, options, options | {"mode": _word(system.boot and system.boot.mode)})
+
+
 def set_device(connection: RedfishConnection, system_id: str | None, device: str, persistent: bool) -> None:
-    """The device for the next boot (Once) or all boots (Continuous); the mode stays what it was.
+    """The device for the next boot (Once) or all boots (Continuous); the mode, and a URL for uefihttp, stay what
+    they were.
 
     Errors: Unsupported, DeviceRefused.
     """
@@ -67,7 +81,9 @@ def set_device(connection: RedfishConnection, system_id: str | None, device: str
     mode, enabled = _word(system.boot and system.boot.mode), ENABLED[persistent]
     # Quirk: some refuse to set what is set already, Supermicro wants it each time.
     same = _word(system.boot and system.boot.enabled) == enabled and not _is(system, ALWAYS_ENABLED)
-    separate = {"target": BootSource(TARGETS[device]), "enabled": None if same else enabled}
+    separate: dict[str, Any] = {"target": BootSource(TARGETS[device]), "enabled": None if same else enabled}
+    if device == "uefihttp" and (url := (system.json.get("Boot") or {}).get("HttpBootUri")):
+        separate["http_boot_uri"] = url
     full = {**separate, "enabled": enabled, "mode": mode}
     _send(connection, system, separate, full)
     # Quirk: some fall back to their default mode when the device changes; a second PATCH puts it right.
@@ -96,7 +112,8 @@ def set_mode(connection: RedfishConnection, system_id: str | None, mode: str) ->
 
 def _send(connection: RedfishConnection, system: Any, separate: dict[str, Any], full: dict[str, Any]) -> None:
     address = connection.target.address
-    _forget_empty_uri(system)
+    if not separate.get("http_boot_uri"):
+        _forget_empty_uri(system)
     if not _is(system, FULL_BOOT):
         try:
             with translated(address, wrote=True):

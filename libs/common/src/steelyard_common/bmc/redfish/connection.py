@@ -153,6 +153,12 @@ class RedfishConnection:
         with translated(self.target.address, wrote=True):
             self.connector.patch(path, data=changes, etag=etag)
 
+    def post(self, path: str, body: Document | None) -> None:
+        """Call an action. It may go on after its answer."""
+        self.root()
+        with translated(self.target.address, wrote=True):
+            self.connector.post(path, data=body)
+
     def close(self) -> None:
         """Give the session back, politely but briefly; the connection can be used again afterwards."""
         self.begin(Deadline(self._limits.logout_timeout_s))

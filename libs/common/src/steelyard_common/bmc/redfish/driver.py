@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import DeviceRefused, DeviceUnreachable, SteelyardError, Unsupported
-from .. import BootDevice, Indicator, NodeAccess, PowerAction, PowerState, Sensor
+from .. import BootDevice, Indicator, MediaSlot, NodeAccess, PowerAction, PowerState, Sensor
 from ..driver_info import RedfishTarget
-from . import boot, lamps, observe
+from . import boot, lamps, media, observe
 from .connection import RedfishConnection
 from .errors import translated
 
@@ -131,6 +131,18 @@ class RedfishDriver:
 
     def read_sensors(self) -> tuple[Sensor, ...]:
         return observe.sensors(self._connection, self._connection.system_document(self._system_id))
+
+    def media_slots(self) -> tuple[MediaSlot, ...]:
+        return media.slots(self._connection, self._system_id)
+
+    def insert_media(self, slot: str, url: str) -> None:
+        media.insert(self._connection, slot, url)
+
+    def eject_media(self, slot: str) -> None:
+        media.eject(self._connection, slot)
+
+    def set_http_boot(self, url: str) -> None:
+        boot.set_http(self._connection, self._system_id, url)
 
     def _system(self, *, fresh: bool = True) -> Any:
         return self._connection.system(self._system_id, fresh=fresh)
