@@ -98,9 +98,10 @@ def eject(connection: RedfishConnection, slot: str) -> None:
     document = _read(connection, slot)
     if not _is_inserted(document):
         return
+    bodies: tuple[Document | None, ...] = (None, {}) if _action(document, EJECT) else ()
     _first_that_works(
         [
-            *(partial(_send, connection, slot, document, EJECT, body) for body in (None, {}) if _action(document, EJECT)),
+            *(partial(_send, connection, slot, document, EJECT, body) for body in bodies),
             partial(connection.patch, slot, {"Image": None, "Inserted": False}),
         ],
         lambda is_open: _soon(connection, slot, is_open, lambda shown: not _is_inserted(shown)),
