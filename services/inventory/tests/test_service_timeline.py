@@ -19,6 +19,7 @@ from steelyard_common.db import Database
 from steelyard_common.errors import DeviceRefused, InvalidRequest, NotFound, SteelyardError
 from steelyard_common.testing import SetClock
 from steelyard_inventory.service.timeline import Timeline
+from steelyard_inventory.service.workers import Workers
 from steelyard_inventory.store import timeline as store
 from steelyard_inventory.testing import SITE, Desk
 
@@ -233,6 +234,7 @@ def test_history_is_the_timeline_in_ironics_words(desk: Desk) -> None:
         ("verify_start", "INFO", "ada"), ("verify", "ERROR", "ada"),
     ]  # fmt: skip
     assert "the BMC said no" in history[1]["event"]
+    assert {entry["conductor"] for entry in history} == {"power-1.here"} == {desk.ask("node", ident="n1")["conductor"]}
     entry = desk.ask("node-history-entry", ident="n1", name=history[1]["uuid"])
     assert entry == history[1]
     assert entry["links"][0]["href"].endswith(f"/history/{entry['uuid']}")
@@ -286,7 +288,7 @@ def test_history_knows_what_there_is_not(desk: Desk) -> None:
 
 @pytest.fixture
 def timeline(database: Database, clock: SetClock) -> Timeline:
-    return Timeline(database, clock, days=400)
+    return Timeline(database, Workers(database, clock), clock, days=400)
 
 
 def partitions(database: Database) -> list[str]:

@@ -134,7 +134,7 @@ class Inventory:
         self.quotas = Quotas(database, settings.default_quota)
         self.insight = Insight(database, self.workers, clock)
         self.plans = Plans(database, self.lifecycle, starter, clock)
-        self.timeline = Timeline(database, clock, days=settings.timeline_days)
+        self.timeline = Timeline(database, self.workers, clock, days=settings.timeline_days)
         self.ramdisks = Ramdisks(database, clock, self.engine.wake, fast_track=settings.fast_track)
         self.conductors = Conductors(self.workers)
         self.templates = Recipes(database, settings.site, clock, DEPLOY_TEMPLATE)

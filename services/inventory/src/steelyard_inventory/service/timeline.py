@@ -26,7 +26,7 @@ from ..store import timeline as store
 from ..store.render import not_shown
 from ..store.timeline import Asked
 from .context import Api
-from .starting import Clock
+from .workers import Clock, Workers
 
 log = get_logger(__name__)
 HISTORY_ENTRIES = 300  # Ironic keeps as many of a node
@@ -42,8 +42,9 @@ TELLS = {"error": "last_error", "reason": "last_error", "message": "last_error",
 class Timeline:
     """``days``: how long a row is kept, at least; months go as a whole."""
 
-    def __init__(self, database: Database, clock: Clock, *, days: int) -> None:
+    def __init__(self, database: Database, workers: Workers, clock: Clock, *, days: int) -> None:
         self._database = database
+        self._workers = workers
         self._clock = clock
         self._days = days
 
@@ -58,14 +59,22 @@ class Timeline:
             uuids = store.named(connection, named) if named else {}
             entries = [_resolved(each, uuids) for each in entries]
             wanted = [each for each in entries if each.node_uuid and _needs_node(each)]
-            drivers = store.drivers(connection, sorted({each.node_uuid for each in wanted})) if wanted else {}
+            served = store.served(connection, sorted({each.node_uuid for each in wanted})) if wanted else {}
             # What was refused about a node that there is not is no part of anything.
-            known = (each for each in entries if each.outcome != "refused" or each.node_uuid in drivers)
-            rows = list({each.uuid: each for each in known}.values())
+            known = (each for each in entries if each.outcome != "refused" or each.node_uuid in served)
+            rows = [self._placed(each, served) for each in {each.uuid: each for each in known}.values()]
             new = store.write(connection, rows) if rows else set()
+            drivers = {uuid: driver for uuid, (_, driver, _) in served.items()}
             samples = _samples([each for each in rows if each.uuid in new], drivers)
             if samples:
                 store.add_durations(connection, samples, KEEP)
+
+    def _placed(self, entry: Entry, served: Mapping[str, tuple[int, str, str]]) -> Entry:
+        """An entry of the history, with the worker that the node is shown with."""
+        if entry.event_type is None or entry.node_uuid not in served:
+            return entry
+        host = self._workers.directory().conductor_of(*served[entry.node_uuid])
+        return entry if host is None else replace(entry, detail={**entry.detail, "conductor": host})
 
     def page(self, ident: str, asked: Asked, api: Api, query: Mapping[str, Any]) -> bytes:
         """``{"timeline": [...], "next"}``, the newest first. Errors: NotFound (node, marker)."""
@@ -153,7 +162,12 @@ class Tidying:
 
 
 def _needs_node(entry: Entry) -> bool:
-    return entry.outcome == "refused" or (entry.outcome == "done" and entry.kind in ("step", "workflow"))
+    return entry.outcome == "refused" or entry.event_type is not None or _is_sample(entry)
+
+
+def _is_sample(entry: Entry) -> bool:
+    """It ended well, so its duration says something."""
+    return entry.outcome == "done" and entry.kind in ("step", "workflow")
 
 
 def _resolved(entry: Entry, uuids: Mapping[str, str]) -> Entry:
@@ -165,8 +179,7 @@ def _samples(entries: Sequence[Entry], drivers: Mapping[str, str]) -> dict[tuple
     found: dict[tuple[str, str], list[float]] = {}
     for each in entries:
         driver = drivers.get(each.node_uuid)
-        ended = each.outcome == "done" and each.kind in ("step", "workflow")
-        if ended and driver is not None and each.duration_s is not None:
+        if _is_sample(each) and driver is not None and each.duration_s is not None:
             found.setdefault((each.name, driver), []).append(each.duration_s)
     return found
 
@@ -223,7 +236,7 @@ def _history(row: Mapping[str, Any], api: Api, node: str) -> dict[str, Any]:
     duration = row["duration_s"]
     whole = {
         "uuid": row["uuid"], "created_at": row["at"].isoformat(timespec="seconds"), "severity": _severity(row),
-        "event": _event(row), "event_type": row["event_type"], "conductor": None,
+        "event": _event(row), "event_type": row["event_type"], "conductor": detail.get("conductor"),
         "user": cause.get("user"), "project": cause.get("project"), "state": detail.get("provision_state"),
         "target_provision_state": detail.get("target_provision_state"),
         "duration_seconds": None if duration is None else round(duration),

@@ -46,7 +46,7 @@ _DURATIONS = text(
     "[greatest(1, cardinality(durations.samples) + cardinality(excluded.samples) - :keep + 1):]"
 )
 _READ_DURATIONS = text("SELECT name, samples FROM durations WHERE driver = :driver AND name = ANY(:names)")
-_DRIVERS = text("SELECT uuid::text, driver FROM nodes WHERE uuid = ANY(CAST(:uuids AS uuid[]))")
+_SERVED = text("SELECT uuid::text, id, driver, conductor_group FROM nodes WHERE uuid = ANY(CAST(:uuids AS uuid[]))")
 _NAMED = text("SELECT name, uuid::text FROM nodes WHERE name = ANY(:names)")
 _KNOWN_NODE = text(
     "SELECT uuid::text FROM nodes WHERE uuid = CAST(:uuid AS uuid) OR name = :name "
@@ -103,9 +103,10 @@ def known_node(connection: Connection, ident: str, uuid: str | None) -> str | No
     return found
 
 
-def drivers(connection: Connection, node_uuids: Sequence[str]) -> dict[str, str]:
-    """Node UUID → driver."""
-    return {row.uuid: row.driver for row in connection.execute(_DRIVERS, {"uuids": list(node_uuids)})}
+def served(connection: Connection, node_uuids: Sequence[str]) -> dict[str, tuple[int, str, str]]:
+    """Node UUID → (id, driver, conductor group)."""
+    rows = connection.execute(_SERVED, {"uuids": list(node_uuids)})
+    return {row.uuid: (row.id, row.driver, row.conductor_group) for row in rows}
 
 
 def named(connection: Connection, names: Sequence[str]) -> dict[str, str]:
