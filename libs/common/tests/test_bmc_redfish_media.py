@@ -95,9 +95,10 @@ def test_a_bmc_without_virtual_media_has_no_slots() -> None:
 @pytest.mark.parametrize(
     "behaviour",
     [
-        {}, {"has_actions": False}, {"wants": ("TransferProtocolType",)}, 
+        {}, {"has_actions": False}, {"wants": ("TransferProtocolType",)},
         {"refuses": ("Inserted", "WriteProtected")},
-        {"refuses": ("TransferProtocolType",)}, {"wants": ("Inserted",)}, {"wants": ("UserName",)}, {"lag": 1}, {"breaks": True},
+        {"refuses": ("TransferProtocolType",)}, {"wants": ("Inserted",)}, {"wants": ("UserName",)}, {"lag": 1},
+        {"breaks": True},
         {"below": MANAGER, "has_actions": False, "wants": ("TransferMethod", "Inserted")},
     ],
 )  # fmt: skip
