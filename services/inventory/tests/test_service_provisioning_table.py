@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -83,6 +84,34 @@ def test_a_hold_that_was_begun_by_a_verb_can_be_left_by_unhold(stage: Stage) -> 
     assert asked(stage, node, Event.UNHOLD) is None
 
     assert stage.node(node)["provision_state"] == State.SERVICE_WAIT
+
+
+def test_an_unhold_that_is_repeated_is_refused_as_ironic_does_and_leaves_no_other_hold(stage: Stage) -> None:
+    provider = stage.announce_all()
+    node = stage.add_fake()
+    hold = {"interface": "deploy", "step": "hold"}
+    stage.verb(node, "clean", clean_steps=[hold, {"interface": "bios", "step": "factory_reset"}, hold])
+    caller = Caller(request_id="req-1")
+
+    stage.lifecycle.set_provision(node, "unhold", caller, {})
+    for again in (caller, Caller(request_id="req-2")):
+        with pytest.raises(InvalidRequest, match="can not be performed"):
+            stage.lifecycle.set_provision(node, "unhold", again, {})
+    stage.tick()
+    provider.run()
+
+    assert stage.node(node)["provision_state"] == State.CLEAN_HOLD
+
+
+def test_of_two_that_unhold_at_once_one_is_refused(stage: Stage) -> None:
+    stage.announce_all()
+    node = stage.add_fake()
+    stage.verb(node, "clean", clean_steps=[{"interface": "deploy", "step": "hold"}] * 2)
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: asked(stage, node, Event.UNHOLD), range(2)))
+
+    assert sorted(answers, key=str) == sorted([None, InvalidRequest], key=str)
 
 
 def _target(state: State) -> State | None:
