@@ -50,6 +50,15 @@ def media_table(metadata: MetaData) -> Table:
     )  # fmt: skip
 
 
+def isos_table(metadata: MetaData) -> Table:
+    """Which CD was made of what: the same parts make one CD."""
+    return Table(
+        "boot_isos", metadata,
+        Column("digest", Text, primary_key=True),
+        _text("artifact"), _time("created_at"),
+    )  # fmt: skip
+
+
 def attempts_table(metadata: MetaData) -> Table:
     """One row a boot attempt; at most one of a node is ``running``. ``last_hop``: the one that ends it well."""
     return Table(
