@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from steelyard_common.addresses import Network, networks
-from steelyard_common.settings import env, seconds
+from steelyard_common.settings import env, positive, seconds
 
 from .settings_sign_in import SignInSettings
 
@@ -70,7 +70,7 @@ class Settings(SignInSettings):
         default=50.0,
         metadata=env(
             "STEELYARD_PROJECT_RATE",
-            "requests a second of one project (a slow one counts as several), then 429; 0 = no limit",
+            "requests a second of one project (a large one counts as several), then 429; 0 = no limit",
             parse=rate,
         ),
     )
@@ -95,6 +95,20 @@ class Settings(SignInSettings):
             "STEELYARD_WEBHOOK_CA_FILE", "authorities that webhooks' certificates may be from; empty = system"
         ),
     )
+
+    event_readers: int = field(
+        default=500,
+        metadata=env(
+            "STEELYARD_EVENT_READERS", "clients that may follow the stream of events at one gateway", parse=positive
+        ),
+    )
+    event_stream_s: float = field(
+        default=3600.0,
+        metadata=env(
+            "STEELYARD_EVENT_STREAM_S", "seconds after which who follows the events must come back and sign in again",
+            parse=seconds,
+        ),
+    )  # fmt: skip
 
     def check(self) -> None:
         """Errors: InvalidRequest when what is set does not go together."""

@@ -21,7 +21,8 @@ SITE = "local"
 SEAL_KEY = Sealer.new_key()
 QUERIES = {
     "inventory": [
-        "access", "usage", "quotas", "node-tags", "nodes", "node", "node-states", "node-console", "validate-node",
+        "access", "owners", "usage", "quotas", "node-tags", "nodes", "node", "node-states", "node-console",
+        "validate-node",
         "traits", "ports", "port", "drivers", "driver", "conductors", "conductor", "all-chassis", "chassis",
         "portgroups", "portgroup", "volume-connectors", "volume-connector", "volume-targets", "volume-target",
         "shards", "vifs", "node-children",

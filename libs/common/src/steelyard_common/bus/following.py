@@ -77,15 +77,13 @@ class Follower:
 
     # ---- from any thread
 
-    def read(self, timeout_s: float) -> Batch:
-        """What has come, the oldest first; waits for the first message, or the end of the stream."""
+    def read(self, timeout_s: float, *, to_end: bool = False) -> Batch:
+        """What has come, the oldest first; waits for the first message, and with ``to_end`` only if there is one."""
         end = time.monotonic() + timeout_s
         with self._condition:
-            while not self._items and not self._is_at_end and not self._stopped:
+            while not self._items and not self._stopped and not (to_end and self._is_at_end):
                 if not self._condition.wait(max(0.0, end - time.monotonic())):
                     break
-            if not self._items and not self._stopped:
-                self._condition.wait(max(0.0, end - time.monotonic()))
             items, self._items = self._items, []
             batch = Batch(epoch=self._epoch, deliveries=items, is_at_end=self._is_at_end)
         if items and not self._stopped:
@@ -134,6 +132,8 @@ class Follower:
         made = await client.jetstream(timeout=3).add_consumer(self._stream, self._config(name))
         self._inbox = inbox
         with self._condition:
+            if state.epoch != self._epoch:
+                self._items.clear()  # of the stream that is gone: their sequences mean nothing in this one
             self._epoch = state.epoch
             self._is_at_end = made.num_pending == 0
             self._condition.notify_all()

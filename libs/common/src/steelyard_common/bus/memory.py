@@ -181,13 +181,13 @@ class MemoryFollowing:
         self._bus, self._subject, self._start, self._read = bus, subject, start, 0
         self._stopped = threading.Event()
 
-    def read(self, timeout_s: float) -> Batch:
+    def read(self, timeout_s: float, *, to_end: bool = False) -> Batch:
         end = time.monotonic() + timeout_s
         while True:
             entries = enumerate(self._bus.published[self._read :], start=self._read + 1)
             found = [_delivery(_Entry(each, number, 1)) for number, each in entries if self._wants(each, number)]
             self._read = len(self._bus.published)
-            if found or time.monotonic() >= end or self._stopped.wait(0.005):
+            if found or to_end or time.monotonic() >= end or self._stopped.wait(0.005):
                 return Batch(epoch="memory", deliveries=found, is_at_end=True)
 
     def close(self) -> None:

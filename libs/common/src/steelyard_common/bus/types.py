@@ -117,8 +117,10 @@ class Batch:
 class Following(Protocol):
     """One who reads along on a stream, for himself: nothing is acknowledged, and nobody else gets less for it."""
 
-    def read(self, timeout_s: float) -> Batch:
-        """What has come. Without a gap, whatever happens to the connection; a new ``epoch`` begins a new stream."""
+    def read(self, timeout_s: float, *, to_end: bool = False) -> Batch:
+        """What has come; waits for the first message, ``to_end``: only if there is one.
+
+        Without a gap, whatever happens to the connection; a new ``epoch`` begins a new stream."""
         ...
 
     def close(self) -> None: ...
@@ -136,7 +138,7 @@ class Streams(Protocol):
         ...
 
 
-class Bus(Protocol):
+class Bus(Streams, Protocol):
     """Requests, events and steps. Every call may be repeated; raises only ``steelyard_common.errors``."""
 
     @property

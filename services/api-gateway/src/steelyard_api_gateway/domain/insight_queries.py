@@ -22,7 +22,7 @@ def timeline(query: Query) -> dict[str, Any]:
     asked = page(query)
     for name in ("since", "until"):
         if name in query:
-            asked[name] = _moment(name, single(name, query))
+            asked[name] = moment(name, single(name, query))
     kinds = [kind for given in query.get("kind", ()) for kind in given.split(",") if kind]
     for kind in kinds:
         if kind not in TIMELINE_KINDS:
@@ -49,7 +49,7 @@ def page(query: Query) -> dict[str, Any]:
     return asked
 
 
-def _moment(name: str, given: str) -> str:
+def moment(name: str, given: str) -> str:
     """ISO 8601; a blank stands for the + that a query string swallowed; without a zone it is UTC."""
     try:
         read = datetime.fromisoformat(given.replace(" 0", "+0") if "T" in given else given)

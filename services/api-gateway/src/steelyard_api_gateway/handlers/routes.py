@@ -22,6 +22,7 @@ from ..domain.versions import too_new
 from ..service.access import Gate
 from ..service.allocations import Allocations
 from ..service.call import Call
+from ..service.event_stream import Events
 from ..service.insight import Insight
 from ..service.management import Management
 from ..service.node_parts import NodeParts
@@ -72,6 +73,7 @@ class Services:
     insight: Insight
     operations: Operations
     webhooks: Webhooks
+    events: Events
     refusals: Refusals
     vendor: Vendor
     ramdisks: Ramdisks

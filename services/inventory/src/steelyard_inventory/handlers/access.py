@@ -17,7 +17,12 @@ class AccessSchema(BusSchema):
     ident = fields.String(required=True)
 
 
+class OwnersSchema(BusSchema):
+    nodes = fields.List(fields.UUID(), required=True, validate=validate.Length(max=1000))
+
+
 def endpoints(site: str, access: Access) -> Sequence[Endpoint]:
     table = Table(site)
     table.query("access", AccessSchema, lambda r: access.find(r.body["kind"], r.body["ident"]))
+    table.query("owners", OwnersSchema, lambda r: access.owners([str(each) for each in r.body["nodes"]]))
     return table.rows

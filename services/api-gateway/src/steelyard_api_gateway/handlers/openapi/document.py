@@ -116,7 +116,8 @@ def _parameter(name: str, schema: Json, *, since: int = 1) -> Json:
 def _responses(route: Route, said: Operation) -> Json:
     done: Json = {"description": said.does}
     if said.answer is not None:
-        done["content"] = _json(_collection(said.many, said.answer) if said.many else _schema(said.answer))
+        answer = _collection(said.many, said.answer) if said.many else _schema(said.answer)
+        done["content"] = {said.media: {"schema": answer}}
     refused = {status: {"description": text, "content": _json(_schema("Error"))} for status, text in ERRORS.items()}
     also = {str(status): {"description": said.does} for status in said.also}
     return {str(route.success): done, **also, **refused}

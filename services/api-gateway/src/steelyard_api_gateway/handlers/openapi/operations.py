@@ -33,6 +33,7 @@ class Operation:
     answer: str | Json | None = None
     many: str | None = None
     also: tuple[int, ...] = ()  # other statuses of success
+    media: str = "application/json"  # of the answer
 
 
 def _object(properties: Json, *required: str) -> Json:
@@ -352,6 +353,10 @@ _WEBHOOKS = {
         many="deliveries",
     ),
     "POST /webhooks/<uuid>/deliveries/<delivery>/redeliver": Operation(does="Deliver again", answer="Document"),
+    "GET /events/stream": Operation(
+        does="Follow what happens, as it happens (Server-Sent Events; header `Last-Event-ID` to go on)",
+        query=("type", "node", "severity", "since"), media="text/event-stream", answer={"type": "string"},
+    ),
     "POST /webhooks/<uuid>/test": Operation(does="Send an event that says nothing", answer="Document"),
 }  # fmt: skip
 OPERATIONS: dict[str, Operation] = {
