@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from steelyard_boot.main import ArtifactParts, make_artifacts
 from steelyard_boot.settings import Settings
 from steelyard_common.db import Database
 from steelyard_common.health import Parts
+from steelyard_common.provider import Clock
 from steelyard_common.secrets import Sealer
 from steelyard_common.testing import eventually
 
@@ -35,9 +36,14 @@ def settings(folder: Path, **changed: Any) -> Settings:
 
 
 @contextmanager
-def running(database: Database, folder: Path, **changed: Any) -> Iterator[ArtifactParts]:
-    """One replica."""
-    made = make_artifacts(settings(folder, **changed), database)
+def running(
+    database: Database, folder: Path, *, clock: Clock = now, free_bytes: Callable[[], int] | None = None,
+    lease_s: float = 15, **changed: Any,
+) -> Iterator[ArtifactParts]:  # fmt: skip
+    """One replica. Errors that may pass are tried again after no time."""
+    made = make_artifacts(
+        settings(folder, **changed), database, clock, free_bytes=free_bytes, pauses_s=[0.0] * 3, lease_s=lease_s
+    )
     parts = Parts()
     made.start(parts)
     try:

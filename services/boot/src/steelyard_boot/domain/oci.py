@@ -15,7 +15,8 @@ from steelyard_common.errors import InvalidRequest
 
 MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
 INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
-_NAME = re.compile(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*")  # repository: distribution specification, pulling manifests
+_PIECE = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"{_PIECE}(?:/{_PIECE})*")  # repository: distribution specification, pulling manifests
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CHALLENGE = re.compile(r'([a-zA-Z_]+)="([^"]*)"')

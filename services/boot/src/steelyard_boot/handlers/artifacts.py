@@ -22,6 +22,7 @@ from ..service.reading import Reading
 TYPE = "application/octet-stream"
 FOR_EVER = "public, max-age=31536000, immutable"
 PART_BYTES = 64 * 1024
+MOST_IN_PARTS = 4 * 1024 * 1024  # of an answer in several parts: it is made in memory; beyond that the whole is sent
 
 
 class Lent:
@@ -100,7 +101,9 @@ def _answer(stored: Stored, key: str, done: Callable[[int], None]) -> Response:
         response.headers["Content-Range"] = f"bytes */{stored.size}"
         return _without_body(response, stored, done)
     if parts is not None and len(parts) > 1:
-        return _several(response, stored, parts, done)
+        if sum(length for _, length in parts) <= MOST_IN_PARTS:
+            return _several(response, stored, parts, done)
+        parts = None  # RFC 9110 §14.2: who serves may ignore a range
     begin, length = (0, stored.size) if parts is None else parts[0]
     if parts is not None:
         response.status_code = 206

@@ -34,17 +34,16 @@ TOUCH_S = 60.0  # that it is used is written down once in so long
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """``most_bytes`` of one artifact; ``spare_bytes`` stay free on the folder; ``fresh_s``: see ``want``."""
+    """``most_bytes`` of one artifact; ``spare_bytes`` stay free on the folder."""
 
     most_bytes: int = 64 << 30
     spare_bytes: int = 1 << 30
-    fresh_s: float = 300
     allow_md5: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shelf:
-    """Where artifacts lie and are made. ``free_bytes``: how much more fits. ``make_room``: collect at least so much."""
+    """Where artifacts lie and are made. ``free_bytes``: how much more fits."""
 
     storage: Storage
     drafts: Drafts
@@ -71,8 +70,10 @@ class Artifacts:
     def want(self, wish: Wish, now: datetime) -> Artifact | Fetching:
         """The artifact, or how far it is: the first who asks has it fetched. Takes no longer than a query.
 
-        Of what has no checksum the source is asked again when ``fresh_s`` have gone by. Errors: InvalidRequest,
-        Forbidden, NotFound, DeviceUnreachable, Unavailable: why it could not be fetched, told for ``TOLD_S``.
+        Of what has no checksum the source is asked now and then whether it changed (``FetchRules.fresh_s``).
+
+        Errors: InvalidRequest, Forbidden, NotFound, DeviceUnreachable, Unavailable, Unsupported: why it could not be
+        fetched, told for ``TOLD_S``.
         """
         rules.check(wish, allow_md5=self._limits.allow_md5)
         key = self._wish_key(wish)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -23,7 +24,7 @@ from ..drivers import Opened, Source, Validator, Wanted
 from ..drivers.inspecting import Inspected, check_size, inspect
 from ..store import artifacts as store
 from ..store import fetches
-from .artifacts import Limits, Shelf, place
+from .artifacts import TOLD_S, Limits, Shelf, place
 from .fetching import Clock, FetchRules, Job
 from .transfer import Draft, Lost, Room, full_or_broken, receive
 
@@ -69,6 +70,7 @@ class OneFetch:
                 self._done(job, known["key"], Validator())
                 return
         draft = self._draft(job, {checksum.algorithm} if checksum else set())
+        job.discard = partial(draft.path.unlink, missing_ok=True)
         try:
             self._fetch(job, wanted, checksum, draft)
         except (DeviceUnreachable, Lost):
@@ -121,12 +123,9 @@ class OneFetch:
 
     def _draft(self, job: Job, algorithms: set[str]) -> Draft:
         """The one that an earlier try left, or one of our own. Errors: Unavailable."""
-        names = [f"{PREFIX}{job.id}.{job.row['attempt']}"]
-        left = (job.draft or {}).get("draft")
-        if left:
-            names.insert(0, left)
+        left = (job.draft or {}).get("draft") or f"{PREFIX}{job.id}.0"
         try:
-            for name in names:
+            for name in (left, f"{PREFIX}{job.id}.{job.row['attempt']}"):
                 draft = Draft.open(self._shelf.drafts.path(name), algorithms)
                 if draft is not None:
                     return draft
@@ -248,7 +247,8 @@ class OneFetch:
         with self._database.begin() as transaction:
             connection = transaction.connection
             store.touch(connection, [key], now)
-            fresh_until = now + timedelta(seconds=self._rules.fresh_s)
+            # Whoever waits for it asks every few seconds: he must find it before it is asked for anew.
+            fresh_until = now + timedelta(seconds=max(self._rules.fresh_s, TOLD_S))
             if not fetches.settle_done(connection, job.row, key, told, now, fresh_until):
                 raise Lost
             store.fill_references(connection, job.row["wish_key"], key)

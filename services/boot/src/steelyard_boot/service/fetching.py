@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,7 +24,6 @@ from . import metrics
 from .transfer import Lost, Progress
 
 log = get_logger(__name__)
-PAUSES_S = (1.0, 2.0, 4.0, 8.0)  # before each new try
 LOOK_S = 1.0
 BEAT_S = 1.0
 Clock = Callable[[], datetime]
@@ -32,23 +31,27 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, kw_only=True)
 class FetchRules:
-    """``parallel`` in this replica, ``per_host`` in all together; ``whole_s``: with all tries."""
+    """``parallel`` in this replica, ``per_host`` in all together; ``whole_s``: with all tries; ``pauses_s``: before
+    each new one."""
 
     parallel: int = 4
     per_host: int = 4
     lease_s: float = 15
     whole_s: float = 4 * 3600
     fresh_s: float = 300
+    pauses_s: Sequence[float] = (1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(kw_only=True)
 class Job:
-    """One fetch that this replica has taken. ``draft``: {etag, last_modified, draft} of what has come so far."""
+    """One fetch that this replica has taken. ``draft``: {etag, last_modified, draft} of what has come so far, which
+    ``discard`` removes."""
 
     row: dict[str, Any]
     progress: Progress
     until: float
     draft: dict[str, Any] | None = None
+    discard: Callable[[], None] = lambda: None
     _cuts: list[Callable[[], None]] = field(default_factory=list)
 
     def watch(self, cut: Callable[[], None]) -> None:
@@ -95,13 +98,13 @@ class Fetcher:
         """What runs is cut short, and continued by another replica."""
         self._stopping.set()
         self._wake.set()
+        for thread in self._threads:
+            thread.join()
         with self._lock:
             jobs = list(self._jobs.values())
         for job in jobs:
             job.cut()
         self._pool.shutdown(wait=True)
-        for thread in self._threads:
-            thread.join()
 
     def wake(self) -> None:
         """There is something new."""
@@ -208,14 +211,15 @@ class Fetcher:
             if self._stopping.is_set():
                 self._later(connection, job, None, now, job.row["tries"])
                 return "handed on"
-            if error.retryable and tries <= len(PAUSES_S) and not is_over:
+            if error.retryable and tries <= len(self._rules.pauses_s) and not is_over:
                 log.info("fetch is tried again", url=job.row["url"], reason=error.message, tries=tries)
-                self._later(connection, job, error, now + timedelta(seconds=PAUSES_S[tries - 1]), tries)
+                self._later(connection, job, error, now + timedelta(seconds=self._rules.pauses_s[tries - 1]), tries)
                 return "again"
             if is_over:
                 error = Unavailable(f"{error.message}. It did not come to an end within {self._rules.whole_s:g} s")
             log.warning("fetch failed", url=job.row["url"], reason=error.message)
-            fetches.settle_failed(connection, job.row, error.to_dict(), now)
+            if fetches.settle_failed(connection, job.row, error.to_dict(), now):
+                job.discard()
         return "failed"
 
     @staticmethod

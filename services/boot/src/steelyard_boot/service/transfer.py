@@ -129,7 +129,7 @@ def receive(opened: Opened, draft: Draft, progress: Progress, room: Room, url: s
     what = shown(url)
     if opened.total is not None:
         check_size(opened.total, room.most, what)
-        room.need(opened.total - draft.size)
+    room.need(0 if opened.total is None else opened.total - draft.size)
     progress.total = opened.total
     progress.synced = min(progress.synced, draft.size)
     room_at = draft.size + ROOM_BYTES
