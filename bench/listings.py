@@ -68,7 +68,7 @@ class Statements:
             self.lists.append((statement, values))
             return plain(statement, connection, values)
 
-        Prepared.rows = rows  # type: ignore[method-assign]
+        Prepared.rows = rows  # type: ignore[assignment,method-assign]
         try:
             yield
         finally:

@@ -73,9 +73,8 @@ class World:
             found["target"] = self.made("volume/targets", place | target)
             wish = {"resource_class": "none", "owner": project, "extra": {"mark": mark}}
             found["allocation"] = self.made("allocations", wish)
-            steps = [{**STEP, "order": 1, "args": {"mark": mark}}]
-            runbook = {"name": f"CUSTOM_{project.upper()}", "owner": project, "steps": steps}
-            found[runbook["name"]] = self.made("runbooks", runbook)
+            name, steps = f"CUSTOM_{project.upper()}", [{**STEP, "order": 1, "args": {"mark": mark}}]
+            found[name] = self.made("runbooks", {"name": name, "owner": project, "steps": steps})
 
 
 @pytest.fixture(scope="module")

@@ -96,25 +96,35 @@ def test_a_project_that_asks_too_often_is_told_when_to_come_again_and_others_are
         assert status == (429 if other == "owner admin" else 200)
 
 
-def test_a_bucket_fills_at_its_rate_and_slow_requests_cost_more() -> None:
+def test_a_bucket_fills_at_its_rate_and_large_requests_cost_more() -> None:
     now = [0.0]
     rates = Rates(10, 5, clock=lambda: now[0])
     for _ in range(5):
         rates.take("p")
+        rates.settle("p", cpu_s=0.001, received=100, sent=1_000)
     with pytest.raises(TooManyRequests) as refused:
         rates.take("p")
     assert refused.value.retry_after_s == 1
 
-    now[0] = 0.2  # two more
-    began = rates.take("p")
-    now[0] = 0.3
-    rates.settle("p", began)  # 0.1 s: nineteen tokens more, by debt: no deeper than a burst
-    with pytest.raises(TooManyRequests, match=r"try again in 0\.6 s"):
+    now[0] = 0.1
+    rates.take("p")
+    rates.settle("p", cpu_s=0.005, received=200_000, sent=400_000)  # two tokens more, by debt
+    with pytest.raises(TooManyRequests, match=r"try again in 0\.3 s"):
         rates.take("p")
-    now[0] = 1.2
+    rates.settle("p", cpu_s=10, received=0, sent=0)  # the debt is no deeper than a burst
+    now[0] = 0.75
     rates.take("p")
     rates.take("q")
     assert not Rates(0, 5).is_on
+
+
+def test_what_a_project_is_sent_counts(bus: MemoryBus, others: Others) -> None:
+    api = make_api(bus, sign_in=NamedCallers(CALLERS), project_rate=0.001, project_burst=10.0)
+    others.replies["qry.nodes"] = b'{"nodes": ["' + b"x" * 4_000_000 + b'"]}'
+
+    first, second = (api("GET", "/v1/nodes", headers={"X-Auth-Token": "owner reader"}) for _ in range(2))
+
+    assert (first.status_code, second.status_code) == (200, 429)
 
 
 def test_conditions_and_refusals_are_json(bus: MemoryBus, others: Others) -> None:

@@ -7,6 +7,7 @@ cut) and because the root documents, which every client asks for, need nothing t
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import uuid4
@@ -113,11 +114,26 @@ class Front:
         environ[CALL] = self._call(environ, minor, common[0][1], caller, dropped_json)
         if self._rates is None or caller.system or caller.project is None:
             return self._app(environ, _with_headers(start_response, common))
-        began = self._rates.take(caller.project)
+        return self._measured(environ, _with_headers(start_response, common), caller.project, self._rates)
+
+    def _measured(
+        self, environ: Environ, start_response: StartResponse, project: str, rates: Rates
+    ) -> Iterable[bytes]:  # fmt: skip
+        """Within the project's rate. Errors: TooManyRequests."""
+        rates.take(project)
+        sent = 0
+
+        def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
+            nonlocal sent
+            sent = sum(int(value) for name, value in headers if name == "Content-Length")
+            return start_response(status, headers, exc_info)
+
+        began = time.thread_time()
         try:
-            return self._app(environ, _with_headers(start_response, common))
+            return self._app(environ, start)
         finally:
-            self._rates.settle(caller.project, began)
+            received = int(environ.get("CONTENT_LENGTH") or 0)
+            rates.settle(project, cpu_s=time.thread_time() - began, received=received, sent=sent)
 
     def _call(self, environ: Environ, minor: int, request_id: str, caller: Caller, dropped_json: bool) -> Call:
         sent_id = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")

@@ -1,8 +1,7 @@
 """How much of the API one project may use: a bucket of tokens for each, filled at a steady rate.
 
-A request costs one token, and one more for every COST_S that it took: a project that asks for little, but much at a
-time, is held back as one that asks often. So no project takes more than its share of the time of this gateway, whatever
-it sends; the others wait a little, never long.
+A request costs one token, and more when it is large or takes much computing: a project that asks for little, but much
+at a time, is held back as one that asks often. What a request waits for costs nothing: that may be others' doing.
 """
 
 from __future__ import annotations
@@ -13,7 +12,10 @@ from collections.abc import Callable
 
 from steelyard_common.errors import TooManyRequests
 
+# One token: so many seconds of CPU here, or so many bytes. Bytes stand for what they cost the services behind.
 COST_S = 0.005
+COST_RECEIVED = 200_000
+COST_SENT = 400_000
 REMEMBERED = 20_000  # projects; whoever is forgotten has a full bucket
 
 
@@ -31,25 +33,25 @@ class Rates:
     def is_on(self) -> bool:
         return self._rate > 0
 
-    def take(self, project: str) -> float:
-        """One token. → when the request began. Errors: TooManyRequests, with how long to wait."""
+    def take(self, project: str) -> None:
+        """One token. Errors: TooManyRequests, with how long to wait."""
         now = self._clock()
         with self._lock:
             tokens = self._tokens(project, now)
             if tokens >= 1:
                 self._buckets[project] = (tokens - 1, now)
-                return now
+                return
         wait_s = (1 - tokens) / self._rate
         raise TooManyRequests(
             f"Project {project} asks more than {self._rate:g} times a second; try again in {wait_s:.1f} s",
             retry_after_s=max(1, round(wait_s + 0.5)),
         )
 
-    def settle(self, project: str, began: float) -> None:
-        """The request is answered: what it took beyond the first COST_S is paid now, by debt if need be."""
-        now = self._clock()
-        extra = (now - began) / COST_S - 1
+    def settle(self, project: str, *, cpu_s: float, received: int, sent: int) -> None:
+        """The request is answered: what it cost beyond its token is paid now, by debt if need be."""
+        extra = cpu_s / COST_S + received / COST_RECEIVED + sent / COST_SENT - 1
         if extra > 0:
+            now = self._clock()
             with self._lock:
                 tokens = self._tokens(project, now)
                 self._buckets[project] = (max(tokens - extra, -self._burst), now)

@@ -23,6 +23,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    tuple_,
 )
 from steelyard_common.contracts.api import Field
 from steelyard_common.errors import InvalidRequest, NotFound
@@ -175,5 +176,8 @@ def _behind(table: Table, sort_key: str, *, is_down: bool, marker_is_null: bool)
         same = and_(key.is_(None), tie)
         return or_(same, key.isnot(None)) if is_down else same
     value = bindparam("marker_value", type_=key.type)
-    same = and_(key == value, tie)
-    return or_(key < value, same) if is_down else or_(key > value, same, key.is_(None))
+    here, marker = tuple_(key, identity), tuple_(value, last)
+    if is_down:
+        return here < marker
+    # One comparison of pairs is a range of an index; nulls, which come last, cannot be part of it.
+    return or_(here > marker, key.is_(None)) if table.c[sort_key].nullable else here > marker

@@ -126,6 +126,9 @@ Index("nodes_parent", nodes.c.parent_node)
 Index("nodes_shard", nodes.c.shard)
 Index("nodes_conductor_group", nodes.c.conductor_group)
 Index("nodes_tags", nodes.c.tags, postgresql_using="gin")
+Index("nodes_created", nodes.c.created_at, nodes.c.id)
+Index("nodes_instance_name", nodes.c.instance_name, postgresql_where=nodes.c.instance_name.isnot(None))
+Index("nodes_retired", nodes.c.id, postgresql_where=nodes.c.retired)
 # Power sync walks shard by shard in id order.
 Index("nodes_power_shard", func.mod(nodes.c.id, 64), nodes.c.id)
 # Fault and maintenance are rare: a partial index finds them and costs the others nothing.
