@@ -89,10 +89,10 @@ class Stage:
             transaction.connection.execute(nodes.insert().values(values))
         return str(values["uuid"])
 
-    def announce_all(self) -> FakeProvider:
+    def announce_all(self, *, agents: bool = False) -> FakeProvider:
         """All services are there, for fake hardware; the one who plays them."""
         with self.database.begin() as transaction:
-            for word in announcements():
+            for word in announcements(agents=agents):
                 announce(transaction.connection, word, self.clock())
         interfaces = {name: service for service, names in SERVICES.items() for name in names}
         self.services.replace(interfaces)

@@ -85,6 +85,7 @@ def rules(settings: Settings) -> Rules:
             waits_s=waits_s,
             hold_s=settings.hold_timeout_s,
             powers_off_failed=settings.power_off_after_deploy_failure,
+            fast_track=settings.fast_track,
         ),
         cleans=settings.automated_clean,
         automatic_lessee=settings.automatic_lessee,

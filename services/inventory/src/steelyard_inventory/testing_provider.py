@@ -8,7 +8,8 @@ system tests.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -48,6 +49,34 @@ CATALOGUE: tuple[StepSpec, ...] = (
         kinds={"clean": 0, "deploy": 0, "service": 0},
     ),
 )  # fmt: skip
+AGENT_DEPLOYS = ("direct", "custom-agent")
+BOOTS = ("pxe", "ipxe", "http", "http-ipxe", "redfish-virtual-media", "redfish-https")
+
+
+def _of_agent(interface: str, name: str, *implementations: str, **more: Any) -> StepSpec:
+    return StepSpec(interface=interface, name=name, description="", core=True, implementations=implementations, **more)
+
+
+# What real machines need besides: the steps around an agent, for the implementations that have one.
+AGENT_CATALOGUE: tuple[StepSpec, ...] = (
+    *(replace(spec, implementations=("fake",)) if spec.interface in ("raid", "bios") else spec for spec in CATALOGUE),
+    *_core("management", "set_boot_mode", "set_boot_device"),
+    *(
+        _of_agent("deploy", name, *AGENT_DEPLOYS, "ramdisk", "anaconda")
+        for name in ("find_agent", "read_agent_steps", "execute_in_band", "collect_logs")
+    ),
+    _of_agent("deploy", "watch_installer", "anaconda"),
+    _of_agent("rescue", "prepare", "agent"),
+    *(_of_agent("boot", name, *BOOTS) for name in ("prepare_inspection", "tear_down_inspection")),
+    *(
+        StepSpec(interface="deploy", name=name, description="", kinds={"deploy": priority}, implementations=served)
+        for name, priority, served in (
+            ("write_image", 80, ("direct",)), ("prepare_instance_boot", 60, AGENT_DEPLOYS),
+            ("tear_down_agent", 40, AGENT_DEPLOYS), ("switch_to_tenant_network", 30, AGENT_DEPLOYS),
+            ("boot_instance", 20, AGENT_DEPLOYS),
+        )
+    ),
+)  # fmt: skip
 SERVICES = {
     "power": ("power", "management", "vendor"),
     "boot": ("boot", "deploy", "rescue", "storage", "network"),
@@ -55,16 +84,25 @@ SERVICES = {
     "firmware": ("bios", "raid", "firmware"),
     "console": ("console",),
 }
+IMPLEMENTATIONS = {
+    "deploy": (*AGENT_DEPLOYS, "ramdisk", "anaconda"), "boot": BOOTS, "rescue": ("agent",), "inspect": ("agent",),
+}  # fmt: skip
+AGENT_INTERFACES = {
+    "deploy_interface": "direct", "boot_interface": "ipxe", "rescue_interface": "agent", "inspect_interface": "agent",
+}  # fmt: skip
 FAKE_INTERFACES = {f"{name}_interface": "fake" for names in SERVICES.values() for name in names if name != "network"}
 
 
-def announcements(steps: Iterable[StepSpec] = CATALOGUE) -> list[dict[str, Any]]:
-    """What the services say of themselves, as ``cmd.announce`` and the table of workers take it."""
-    rows = list(steps)
+def announcements(*, agents: bool = False) -> list[dict[str, Any]]:
+    """What the services say of themselves, as ``cmd.announce`` and the table of workers take it. ``agents``: they can
+    boot machines and speak with their agents, too."""
+    rows = AGENT_CATALOGUE if agents else CATALOGUE
+    more = IMPLEMENTATIONS if agents else {}
     return [
         {
             "instance": f"{service}-1.here", "service": service, "conductor_group": "", "version": "1", "online": True,
-            "provides": {name: ["fake", "noop"] for name in interfaces}, "hardware_types": ["fake-hardware"],
+            "provides": {name: ["fake", "noop", *more.get(name, ())] for name in interfaces},
+            "hardware_types": ["fake-hardware"],
             "steps": [spec.to_dict() for spec in rows if spec.interface in interfaces],
         }
         for service, interfaces in SERVICES.items()

@@ -79,15 +79,19 @@ class Offer:
         spec = self._by_label.get(f"{interface}.{name}")
         return None if spec is None else self._planned(spec, {}, "core", 0)
 
-    def heartbeat(self) -> PlannedStep:
+    def is_offered(self, interface: str, name: str) -> bool:
+        """Whether anybody has the step, for this node's interface or another."""
+        return any(True for _ in self._of(interface, name))
+
+    def heartbeat(self, alive: str = "") -> PlannedStep:
         """Wait until the agent calls."""
-        return self._reserved(f"deploy.{WAIT}", "deploy", WAIT, {}, "core", 0)
+        return PlannedStep(interface="deploy", name=WAIT, alone=True, wait_s=self._wait_s(), alive=alive)
 
     # ---- steps by priority
 
     def by_priority(self, kind: str, overrides: Mapping[str, int] | None = None) -> list[PlannedStep]:
         """The drivers' steps of a kind whose priority is not 0, in order."""
-        return _ordered(self._drivers(kind, overrides or {}).values(), VERIFY_TIES if kind == "verify" else TIES)
+        return ordered(self._drivers(kind, overrides or {}).values(), VERIFY_TIES if kind == "verify" else TIES)
 
     def merged(self, kind: str, templates: Iterable[Asked], users: Iterable[Asked]) -> list[PlannedStep]:
         """Drivers' steps, overridden by those of templates, overridden by the user's; priority 0 takes one out."""
@@ -102,7 +106,7 @@ class Offer:
                 steps.pop(label, None)
                 if priority > 0:
                     steps[label] = self._chosen(asked, source, priority, kind)
-        return _ordered(steps.values(), TIES)
+        return ordered(steps.values())
 
     def _drivers(self, kind: str, overrides: Mapping[str, int]) -> dict[str, PlannedStep]:
         chosen = {
@@ -131,7 +135,7 @@ class Offer:
         """Errors: InvalidRequest for a step that nobody announced, unless an agent may bring it."""
         unknown = [step.label for step in steps if not step.is_known]
         if unknown and not agent_comes:
-            possible = ", ".join(sorted(self._selectable())) or "none"
+            possible = ", ".join(sorted(self.selectable())) or "none"
             raise InvalidRequest(f"Node {self.node.uuid} does not support {', '.join(unknown)}. Possible: {possible}.")
 
     def refuse_ramdisk(self, steps: Iterable[PlannedStep]) -> None:
@@ -218,10 +222,13 @@ class Offer:
     def _of(self, interface: str, name: str) -> list[StepSpec]:
         return [spec for spec in self._catalogue if (spec.interface, spec.name) == (interface, name)]
 
-    def _selectable(self) -> list[str]:
-        return [
-            label for label, spec in self._by_label.items() if not spec.core and str(self.kind) in spec.kinds
-        ]  # fmt: skip
+    def selectable(self) -> list[str]:
+        """The steps of drivers that users may ask for."""
+        return [label for label in self.labels_of(str(self.kind)) if not self._by_label[label].core]
+
+    def labels_of(self, kind: str) -> list[str]:
+        """The steps of drivers for a kind, whatever their priority."""
+        return [label for label, spec in self._by_label.items() if kind in spec.kinds]
 
 
 def serves(spec: StepSpec, interfaces: Mapping[str, str]) -> bool:
@@ -231,10 +238,14 @@ def serves(spec: StepSpec, interfaces: Mapping[str, str]) -> bool:
     return spec.interface in interfaces and spec.serves(interfaces[spec.interface])
 
 
-def _ordered(steps: Iterable[PlannedStep], ties: Sequence[str]) -> list[PlannedStep]:
+def ordered(steps: Iterable[PlannedStep], ties: Sequence[str] = TIES) -> list[PlannedStep]:
+    """By priority, the highest first."""
+
     def rank(step: PlannedStep) -> tuple[int, int, str]:
-        place = ties.index(step.interface) if step.interface in ties else len(ties)
-        return -step.priority, place, step.label
+        name = step.asked or step.label
+        interface = name.partition(".")[0]
+        place = ties.index(interface) if interface in ties else len(ties)
+        return -step.priority, place, name
 
     return sorted(steps, key=rank)
 

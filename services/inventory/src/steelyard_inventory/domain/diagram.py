@@ -78,6 +78,7 @@ _STEP_STATUS_MEANS: dict[StepStatus, str] = {
     StepStatus.SLEEPING: "the provider asked for another slice, or a failure is to be tried again: at `due_at`",
     StepStatus.WAITING: "for a signal, till the deadline",
     StepStatus.DONE: "finished",
+    StepStatus.SKIPPED: "not done, which does not matter: the machine cannot, or it is to be done again behind",
     StepStatus.FAILED: "finished, with `error`",
     StepStatus.ABORTED: "not run to its end, because the workflow ended",
 }

@@ -1,6 +1,8 @@
 """The planner: kind of workflow, node, catalogue of announced steps, parameters → the steps, in order. Pure.
 
-Verbs and dry runs call the same ``plan``. Which steps are chosen and what their args may be: domain/choosing.py.
+Verbs and dry runs call the same ``plan``. Which steps are chosen and what their args may be: domain/choosing.py; what
+stands around them when a ramdisk is booted: domain/ramdisk_plans.py; what becomes of a plan when the agent has said
+what it can do: domain/replanning.py.
 Rule 1  A core step belongs to the machinery: users neither choose nor see it as their node's step.
 Rule 2  Automated cleaning and deployment go by priority (user over template over driver); lists keep their order.
 Rule 3  In-band steps that nobody announced are planned as they are when an agent will be up, and judged then.
@@ -10,30 +12,36 @@ Rule 3  In-band steps that nobody announced are planned as they are when an agen
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from steelyard_common.contracts.catalogue import StepSpec
 
 from .choosing import Offer
-from .plans import NodeFacts, Params, Plan, PlannedStep, PlanRules
+from .deploy_plans import deployment
+from .plans import ANY, NodeFacts, Params, Plan, PlannedStep, PlanRules
+from .ramdisk_plans import (
+    AGENT_CLEANS,
+    AGENT_DEPLOYS,
+    KEEPS,
+    POWERED,
+    find_agent,
+    in_ramdisk,
+    instance_device,
+    into_ramdisk,
+    keeps_agent,
+    meet_agent,
+    ramdisk_device,
+    set_power,
+    switch_off,
+    switch_on,
+)
 from .transitions import State
-from .workflows import (
-    BMC_ALLOWANCE_S,
-    HARD_TIMEOUT_S,
-    REBOOTS,
-    SOFT,
-    SOFT_TIMEOUT_S,
-    Kind,
-    PowerTarget,
-    power_target,
-)  # fmt: skip
+from .workflows import Kind, PowerTarget, power_target
 
-# Deploy interfaces whose machine is switched by us (the others leave power alone), and those that run an agent.
-AGENT_CLEANS = frozenset({"direct", "custom-agent", "ansible", "anaconda", "ramdisk", "bootc", "autodetect"})
-AGENT_DEPLOYS = AGENT_CLEANS - {"anaconda", "ramdisk"}
-POWERED = AGENT_CLEANS
 RESCUE_STATES = frozenset({State.RESCUE, State.RESCUE_WAIT, State.RESCUE_FAILED, State.UNRESCUE_FAILED})
 PENDING = "the agent's own steps are known when it is up; they join by their priority then"
 JUDGED_LATER = "steps that nobody announced are judged when the agent is up: {}"
+WITH_AGENT = "agent"  # the implementation of rescue and inspect that works in the ramdisk
 
 
 def plan(kind: Kind, node: NodeFacts, catalogue: Sequence[StepSpec], params: Params, rules: PlanRules) -> Plan:
@@ -84,19 +92,13 @@ def _service(offer: Offer, params: Params) -> Plan:
 
 
 def _deploy(offer: Offer, params: Params) -> Plan:
-    chosen = offer.merged("deploy", params.get("templates") or (), params.get("steps") or ())
-    steps: list[PlannedStep] = []
-    has_agent = offer.deploy_interface in AGENT_DEPLOYS
-    for step in chosen:
-        steps.append(step)
-        if step.label == "deploy.deploy" and offer.deploy_interface in POWERED:
-            steps.append(_switch_on(offer))
-            if has_agent:
-                steps.append(offer.heartbeat())
-    offer.require_known(steps, agent_comes=has_agent)
-    console = offer.core_if_any("console", "start") if offer.node.console_enabled else None
-    whole = [*_switch_off(offer), offer.core("deploy", "prepare"), *steps, console]
-    return Plan(steps=_present(whole), needs_ramdisk=has_agent, pending=PENDING if has_agent else None)
+    users = params.get("steps") or ()
+    chosen = offer.merged("deploy", params.get("templates") or (), users)
+    comes = offer.deploy_interface in AGENT_DEPLOYS and any(step.label == "deploy.deploy" for step in chosen)
+    offer.require_known(chosen, agent_comes=comes)
+    without = [f"{each['interface']}.{each['step']}" for each in users if int(each["priority"]) == 0]
+    steps = deployment(offer, chosen, without)
+    return Plan(steps=tuple(steps), needs_ramdisk=comes, pending=PENDING if comes else None)
 
 
 def _undeploy(offer: Offer, _params: Params) -> Plan:
@@ -105,12 +107,22 @@ def _undeploy(offer: Offer, _params: Params) -> Plan:
     steps += [offer.core_if_any("rescue", "clean_up")] if node.provision_state in RESCUE_STATES else []
     if node.console_enabled:
         steps.append(offer.core_if_any("console", "stop"))
-    steps += [offer.core("deploy", "clean_up"), *_switch_off(offer), offer.core("deploy", "tear_down")]
+    off = switch_off(offer) if offer.deploy_interface in POWERED else []
+    steps += [offer.core("deploy", "clean_up"), *off, offer.core("deploy", "tear_down")]
     return Plan(steps=_present(steps))
 
 
 def _inspect(offer: Offer, _params: Params) -> Plan:
-    return Plan(steps=(offer.core("inspect", "inspect_hardware"),))
+    """Managed: the ramdisk's boot is prepared; unmanaged: somebody else has one, and the machine is only sent there."""
+    look = offer.core("inspect", "inspect_hardware")
+    if offer.implementation("inspect") != WITH_AGENT or not offer.is_offered("boot", "prepare_inspection"):
+        return Plan(steps=(look,))
+    prepare = offer.core_if_any("boot", "prepare_inspection")
+    if prepare is None:
+        return Plan(steps=(*ramdisk_device(offer), set_power(offer, PowerTarget.REBOOT), look), needs_ramdisk=True)
+    into = [replace(step, alive="") for step in into_ramdisk(offer, prepare, switches=True)]
+    after = [] if keeps_agent(offer) else switch_off(offer)
+    return Plan(steps=_present([*into, look, *after, _torn_down(offer, "boot", "inspection")]), needs_ramdisk=True)
 
 
 def _adopt(offer: Offer, _params: Params) -> Plan:
@@ -120,31 +132,41 @@ def _adopt(offer: Offer, _params: Params) -> Plan:
 
 
 def _rescue(offer: Offer, _params: Params) -> Plan:
-    return Plan(steps=(offer.core("rescue", "rescue"),), needs_ramdisk=offer.implementation("rescue") == "agent")
+    rescue = offer.core("rescue", "rescue")
+    prepare = offer.core_if_any("rescue", "prepare")
+    if prepare is None:
+        return Plan(steps=(rescue,), needs_ramdisk=offer.implementation("rescue") == WITH_AGENT)
+    into = [replace(step, alive="") for step in into_ramdisk(offer, prepare, switches=True)]
+    return Plan(steps=(*into, offer.heartbeat(), rescue), needs_ramdisk=True)
 
 
 def _unrescue(offer: Offer, _params: Params) -> Plan:
-    return Plan(steps=(offer.core("rescue", "unrescue"),))
+    unrescue = offer.core("rescue", "unrescue")
+    if offer.core_if_any("rescue", "prepare") is None:
+        return Plan(steps=(unrescue,))
+    return Plan(steps=(*switch_off(offer), unrescue, *instance_device(offer), switch_on(offer)))
 
 
 def _tidy(offer: Offer, params: Params) -> Plan:
-    """``of``: the kind of what failed; ``prepared``: a ramdisk was prepared for it; ``waited``: it waited for an agent.
+    """``of``: the kind of what failed; ``prepared``: a ramdisk was prepared for it; ``waited``: it waited for an agent;
+    ``met``: the agent was up, and may tell why it failed.
 
     What nobody offers is left out: what failed must not fail again for that.
     """
     of = Kind(params["of"])
-    steps: list[PlannedStep | None] = []
+    logs = offer.core_if_any("deploy", "collect_logs") if params.get("met") else None
+    steps: list[PlannedStep | None] = [replace(logs, optional=ANY, retries=0, alone=True)] if logs else []
+    prepared, powered = params.get("prepared"), offer.deploy_interface in POWERED
+    off = switch_off(offer) if powered else []
     if of is Kind.DEPLOY:
-        steps = [
-            *(_switch_off(offer) if offer.rules.powers_off_failed else ()),
-            offer.core_if_any("deploy", "clean_up"),
-        ]
+        steps += [*(off if offer.rules.powers_off_failed else ()), offer.core_if_any("deploy", "clean_up")]
     elif of is Kind.RESCUE:
-        steps = [offer.core_if_any("rescue", "clean_up")]
-    elif of is Kind.INSPECT and params.get("waited"):
-        steps = [offer.core_if_any("inspect", "abort")]
-    elif params.get("prepared") and of in TEARS_DOWN:
-        steps = [*_switch_off(offer), offer.core_if_any("deploy", TEARS_DOWN[of])]
+        steps += [*(switch_off(offer) if prepared else ()), offer.core_if_any("rescue", "clean_up")]
+    elif of is Kind.INSPECT:
+        steps += [offer.core_if_any("inspect", "abort")] if params.get("waited") else []
+        steps += [*switch_off(offer), offer.core_if_any("boot", "tear_down_inspection")] if prepared else []
+    elif prepared and of in TEARS_DOWN:
+        steps += [*off, offer.core_if_any("deploy", TEARS_DOWN[of])]
     return Plan(steps=_present(steps))
 
 
@@ -177,17 +199,6 @@ BUILDERS: dict[Kind, Callable[[Offer, Params], Plan]] = {
 }
 
 
-def set_power(offer: Offer, target: PowerTarget, timeout_s: int | None = None, asked: str = "") -> PlannedStep:
-    """A power change by the provider of power, with the patience that the target needs."""
-    timeout_s = timeout_s or (SOFT_TIMEOUT_S if target in SOFT else HARD_TIMEOUT_S)
-    # A reboot, and a soft action that falls back to a hard one, waits twice.
-    waits = 2 if target in REBOOTS else 1
-    args = {"target": str(target), "timeout_s": timeout_s}
-    return offer.builtin(
-        "power", "set_power", args, retries=1, alone=True, timeout_s=waits * timeout_s + BMC_ALLOWANCE_S, asked=asked
-    )
-
-
 def _source(params: Params) -> str:
     return "runbook" if params.get("runbook") else "user"
 
@@ -213,21 +224,20 @@ def _in_ramdisk(offer: Offer, work: str, steps: list[PlannedStep], pending: str 
     prepare, tear_down = offer.core("deploy", f"prepare_{work}"), offer.core("deploy", f"tear_down_{work}")
     if offer.deploy_interface not in AGENT_CLEANS:
         return Plan(steps=(prepare, *steps, tear_down), needs_ramdisk=True, pending=pending)
-    after = [_switch_on(offer)] if work == "service" else []
-    whole = [prepare, _reboot(offer), offer.heartbeat(), *steps, *_switch_off(offer), tear_down, *after]
+    whole = [
+        *find_agent(offer), *into_ramdisk(offer, prepare, switches=False), *meet_agent(offer),
+        *in_ramdisk(offer, steps), *out_of_ramdisk(offer, work),
+    ]  # fmt: skip
     return Plan(steps=tuple(whole), needs_ramdisk=True, pending=pending)
 
 
-def _switch_off(offer: Offer) -> list[PlannedStep]:
-    if offer.deploy_interface not in POWERED or offer.node.disable_power_off:
-        return []
-    return [set_power(offer, PowerTarget.OFF)]
+def out_of_ramdisk(offer: Offer, work: str) -> list[PlannedStep]:
+    """The end of cleaning: off, unless the agent is kept; the end of a service: the instance runs again."""
+    off = [] if keeps_agent(offer) else switch_off(offer)
+    after = [*instance_device(offer), switch_on(offer)] if work == "service" else []
+    return [*off, _torn_down(offer, "deploy", work), *after]
 
 
-def _switch_on(offer: Offer) -> PlannedStep:
-    """A machine that may not be switched off is on already: it is rebooted instead."""
-    return set_power(offer, PowerTarget.REBOOT if offer.node.disable_power_off else PowerTarget.ON)
-
-
-def _reboot(offer: Offer) -> PlannedStep:
-    return set_power(offer, PowerTarget.REBOOT)
+def _torn_down(offer: Offer, interface: str, work: str) -> PlannedStep:
+    step = offer.core(interface, f"tear_down_{work}")
+    return replace(step, args=dict(KEEPS)) if keeps_agent(offer) else step

@@ -12,6 +12,7 @@ READ_TIMEOUT_S = 120.0
 HOLD_TIMEOUT_S = 7 * 86_400.0
 WAIT_TIMEOUT_S = 1800.0
 DENIED = frozenset({"vendor.send_raw"})
+UNSUPPORTED, ANY = "unsupported", "any"  # PlannedStep.optional
 Params = Mapping[str, Any]
 
 
@@ -24,23 +25,28 @@ class NodeFacts:
     provision_state: State
     driver: str = ""
     power_state: str | None = None
+    boot_mode: str | None = None
     disable_power_off: bool = False
     console_enabled: bool = False
     traits: frozenset[str] = frozenset()
     instance_info: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    driver_info: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    properties: Mapping[str, Any] = field(default_factory=dict, repr=False)
     children: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlanRules:
     """What an operator sets. ``deny``: steps that nobody may ask for; ``clean_priorities``: step → priority instead of
-    the announced one; ``waits_s``: kind → limit of a wait for an agent; ``hold_s``: limit of a hold."""
+    the announced one; ``waits_s``: kind → limit of a wait for an agent; ``hold_s``: limit of a hold; ``fast_track``:
+    agents are kept running between two works, for nodes that do not say otherwise."""
 
     deny: frozenset[str] = DENIED
     clean_priorities: Mapping[str, int] = field(default_factory=dict)
     waits_s: Mapping[str, float] = field(default_factory=dict)
     hold_s: float = HOLD_TIMEOUT_S
     powers_off_failed: bool = True
+    fast_track: bool = False
 
     def wait_s(self, kind: str) -> float:
         return self.waits_s.get(kind, WAIT_TIMEOUT_S)
@@ -48,9 +54,12 @@ class PlanRules:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedStep:
-    """A step to be. ``source``: core, driver, template, user, runbook. ``asked``: its name as it was asked for, when it
-    runs as another. ``wait_s``: how long it may wait for a signal with the node free for others; None: the node is
-    kept. ``children``: it runs on these nodes instead. ``is_known``: somebody announced it."""
+    """A step to be. ``source``: core, driver, agent, template, user, runbook. ``asked``: its name as it was asked for,
+    when it runs as another. ``wait_s``: how long it may wait for a signal with the node free for others; None: the node
+    is kept. ``children``: it runs on these nodes instead. ``is_known``: somebody announced it. ``optional``: which of
+    its failures do not matter: "unsupported", "any". ``alive``: what becomes of it when the agent turns out to be
+    running: "skip", or "keep" (it is told to leave the agent alone). ``without``: steps that the agent's are not to
+    bring back, because somebody took them out."""
 
     interface: str
     name: str
@@ -66,6 +75,9 @@ class PlannedStep:
     asked: str = ""
     wait_s: float | None = None
     children: tuple[str, ...] | None = None
+    optional: str = ""
+    alive: str = ""
+    without: tuple[str, ...] = ()
     effects: tuple[str, ...] = ()
     undo: str | None = None
 

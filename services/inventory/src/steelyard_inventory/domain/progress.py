@@ -13,14 +13,16 @@ Rule 6  A step with ``wait_s`` that waits parks its workflow: the node is free f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from steelyard_common.contracts.steps import Again, Done, Failed, Outcome, StepResult, Wait
+from steelyard_common.errors import SteelyardError
 
 from .choosing import HEARTBEAT, HOLD, UNHOLD, WAIT
+from .replanning import is_listening, repeats
 from .runs import Run, Status, StepRun, StepStatus
 from .step_moves import failed, finished, is_expected, recall, rest, silence, step_done, too_late, why, with_steps
 from .transitions import Event
@@ -33,7 +35,8 @@ REDISPATCH_S = 60.0
 class Move:
     """What a decision changed. ``send``: steps to dispatch, in one message. ``dropped``: outcomes too late.
 
-    ``trail``: what happened to the node's provision state on the way: WAIT, HOLD, RESUME.
+    ``trail``: what happened to the node's provision state on the way: WAIT, HOLD, RESUME. ``planned_from``: the steps
+    from this one on are others than before.
     """
 
     run: Run
@@ -41,9 +44,12 @@ class Move:
     facts: dict[str, Any] = field(default_factory=dict)
     dropped: int = 0
     trail: tuple[Event, ...] = ()
+    planned_from: int | None = None
 
 
 ServiceOf = Callable[[str], str]
+# What becomes of the steps behind the current one, which told these facts; None: nothing. Raises errors of the tree.
+Replan = Callable[[Run, Mapping[str, Any]], Run | None]
 
 
 def begin(run: Run, now: datetime, service_of: ServiceOf) -> Move:
@@ -51,23 +57,43 @@ def begin(run: Run, now: datetime, service_of: ServiceOf) -> Move:
     return _advance(run, now, service_of)
 
 
-def take(run: Run, outcomes: Sequence[Outcome], now: datetime, service_of: ServiceOf) -> Move:
+def take(
+    run: Run, outcomes: Sequence[Outcome], now: datetime, service_of: ServiceOf, replan: Replan | None = None
+) -> Move:
     """Apply a provider's answer; what is not expected (old, double, out of order) is dropped."""
     facts: dict[str, Any] = {}
     trail: tuple[Event, ...] = ()
     accepted = 0
+    planned_from: int | None = None
     for outcome in outcomes:
         if not is_expected(run, outcome):
             continue
         accepted += 1
         if isinstance(outcome.result, Done):
             facts |= outcome.result.facts
-        run = _apply(run, outcome.result, now)
+            run, anew = _done(run, outcome.result.facts, now, replan)
+            planned_from = run.current_step if anew else planned_from
+        else:
+            run = _apply(run, outcome.result, now)
         trail = (Event.WAIT,) if run.parked else ()
     if not accepted:
         return Move(run=run, dropped=len(outcomes))
     move = _advance(recall(run), now, service_of)
-    return replace(move, facts=facts, dropped=len(outcomes) - accepted, trail=(*trail, *move.trail))
+    return replace(
+        move, facts=facts, dropped=len(outcomes) - accepted, trail=(*trail, *move.trail), planned_from=planned_from
+    )
+
+
+def _done(run: Run, facts: Mapping[str, Any], now: datetime, replan: Replan | None) -> tuple[Run, bool]:
+    """A step is over; what it told may change what comes behind it: then True."""
+    if replan is None or not is_listening(run):
+        return step_done(run, now), False
+    try:
+        planned = replan(run, facts)
+    except SteelyardError as error:
+        return failed(run, error, now), False
+    status = StepStatus.SKIPPED if repeats(run, facts) else StepStatus.DONE
+    return step_done(planned or run, now, status), planned is not None
 
 
 def conclude(run: Run, result: StepResult, now: datetime, service_of: ServiceOf) -> Move:
@@ -96,7 +122,9 @@ def look(run: Run, now: datetime, service_of: ServiceOf) -> Move:
         return Move(run=run)
     step = run.current
     if step.deadline_at is not None and step.deadline_at <= now:
-        return _end(with_steps(run, finished(step, StepStatus.FAILED, now, too_late(step))), Status.FAILED, now)
+        return _end(
+            with_steps(run, finished(step, StepStatus.FAILED, now, too_late(step, run.node_uuid))), Status.FAILED, now
+        )
     match step.status:
         case StepStatus.DISPATCHED if run.abort_asked_at is not None:
             # It may still be at work: the node is not given to others before its answer or its deadline.
@@ -121,7 +149,9 @@ def wake(run: Run, now: datetime, fence: int, service_of: ServiceOf) -> Move:
         return Move(run=run)
     step = run.current
     if step.deadline_at is not None and step.deadline_at <= now:
-        return _end(with_steps(run, finished(step, StepStatus.FAILED, now, too_late(step))), Status.FAILED, now)
+        return _end(
+            with_steps(run, finished(step, StepStatus.FAILED, now, too_late(step, run.node_uuid))), Status.FAILED, now
+        )
     if _is_aborted(run):
         return _end(run, Status.ABORTED, now)
     if step.status is StepStatus.WAITING:
@@ -155,6 +185,9 @@ def signal(run: Run, name: str, now: datetime, data: dict[str, Any] | None = Non
     ``data`` is given to the step as ``memo["signal"]``.
     """
     step = run.current
+    if run.status is Status.RUNNING and step.status is StepStatus.DISPATCHED and step.signal != name:
+        # Its slice may be about to answer that it waits for just this.
+        return with_steps(run, replace(step, signal=name))
     if run.status is not Status.RUNNING or step.status is not StepStatus.WAITING or step.signal != name:
         return run
     memo = step.memo | {"signal": data} if data else step.memo
@@ -244,6 +277,11 @@ def _together(run: Run, service_of: ServiceOf) -> list[StepRun]:
             break
         group.append(step)
     return group
+
+
+def _out_of_time(run: Run, now: datetime) -> Move:
+    error = too_late(run.current, run.node_uuid)
+    return _end(with_steps(run, finished(run.current, StepStatus.FAILED, now, error)), Status.FAILED, now)
 
 
 def _end(run: Run, status: Status, now: datetime) -> Move:

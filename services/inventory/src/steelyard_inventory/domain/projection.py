@@ -171,8 +171,8 @@ def went_on(node: NodeView, run: Run, before: Run, trail: tuple[Event, ...], now
     change += Change(patch=shown_now(run, before))
     step = run.current
     rests = step.status in (StepStatus.WAITING, StepStatus.SLEEPING)
-    old = before.steps[run.current_step]
-    if not rests or (step.status, step.progress, step.signal) == (old.status, old.progress, old.signal):
+    old = before.steps[run.current_step] if run.current_step < len(before.steps) else None
+    if not rests or (old and (step.status, step.progress, step.signal) == (old.status, old.progress, old.signal)):
         return change
     data = {
         "workflow": run.uuid, "kind": run.kind, "step": step.asked, "status": step.status, "progress": step.progress,

@@ -15,12 +15,17 @@ from steelyard_common.errors import Conflict, Forbidden, InvalidRequest
 from steelyard_common.secrets import MASK
 
 from . import sealing
-from .planning import AGENT_CLEANS
-from .runs import Run, StepStatus
+from .agent_steps import READ
+from .ramdisk_plans import AGENT_CLEANS
+from .runs import Run, Status, StepStatus
 from .transitions import HOLDING, WAITING, Event, State, next_state
 from .verbs import Intent, Parked, Subject
 from .workflows import Kind
 
+# Core steps that make a ramdisk ready, which is to be taken away again.
+PREPARES = frozenset({
+    "deploy.prepare_cleaning", "deploy.prepare_service", "rescue.prepare", "boot.prepare_inspection",
+})  # fmt: skip
 DEPLOYS = frozenset({Event.DEPLOY, Event.REBUILD})
 NOT_IN_MAINTENANCE = frozenset({Event.CLEAN, Event.RESCUE, Event.UNRESCUE, Event.SERVICE})
 PROTECTED_FROM = frozenset({Event.DELETE, Event.REBUILD})
@@ -69,7 +74,8 @@ def tidying(subject: Subject, run: Run, *, then: Event | None = None) -> Intent 
     """What has to be taken back after ``run`` failed or was aborted; None when that is nothing."""
     params: dict[str, Any] = {
         "of": run.kind,
-        "prepared": any(step.name.startswith("prepare_") and step.attempt for step in run.steps),
+        "prepared": any(step.label in PREPARES and step.attempt for step in run.steps),
+        "met": run.status is Status.FAILED and any(step.name == READ and step.attempt for step in run.steps),
         "waited": any(step.memo or step.status is StepStatus.WAITING for step in run.steps) or run.parked,
         "then": then,
     }

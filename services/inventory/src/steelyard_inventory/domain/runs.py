@@ -20,13 +20,15 @@ class Status(enum.StrEnum):
 
 
 class StepStatus(enum.StrEnum):
-    """A step's. PENDING: not begun. DISPATCHED: out. SLEEPING: till due_at. WAITING: for a signal."""
+    """A step's. PENDING: not begun. DISPATCHED: out. SLEEPING: till due_at. WAITING: for a signal. SKIPPED: it could
+    not be done, or has to be done again behind, and that does not matter."""
 
     PENDING = "pending"
     DISPATCHED = "dispatched"
     SLEEPING = "sleeping"
     WAITING = "waiting"
     DONE = "done"
+    SKIPPED = "skipped"
     FAILED = "failed"
     ABORTED = "aborted"
 
@@ -35,8 +37,8 @@ class StepStatus(enum.StrEnum):
 class StepRun:
     """One step with what has become of it (store.tables.steps).
 
-    ``info``: what the planner knew and is not the default: source, priority, asked, wait_s, children, is_abortable,
-    requires_ramdisk (domain/plans.PlannedStep).
+    ``info``: what the planner knew and is not the default (domain/plan_rows); it is fixed for the row's life.
+    ``signal``: what it waits for; of a step that is out: a signal that came meanwhile.
     """
 
     index: int
@@ -81,6 +83,11 @@ class StepRun:
     def wait_s(self) -> float | None:
         """How long it may wait for a signal while the node is free for others; None: it keeps the node."""
         return self.info.get("wait_s")
+
+    @property
+    def optional(self) -> str:
+        """Which of its failures do not matter: "unsupported", "any"."""
+        return str(self.info.get("optional", ""))
 
     @property
     def children(self) -> list[str] | None:

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from steelyard_common.contracts.steps import Outcome
-from steelyard_common.errors import OutcomeUnknown, SteelyardError
+from steelyard_common.errors import OutcomeUnknown, SteelyardError, Unsupported
 
+from .choosing import HEARTBEAT
+from .plans import ANY
 from .runs import Run, Status, StepRun, StepStatus
 
 BACK_OFF_S = 2.0
@@ -21,8 +23,10 @@ def is_expected(run: Run, outcome: Outcome) -> bool:
     return run.current.status is StepStatus.DISPATCHED and run.current.attempt == outcome.attempt
 
 
-def step_done(run: Run, now: datetime) -> Run:
-    done = with_steps(run, replace(finished(run.current, StepStatus.DONE, now, None), silences=0))
+def step_done(
+    run: Run, now: datetime, status: StepStatus = StepStatus.DONE, error: SteelyardError | None = None
+) -> Run:
+    done = with_steps(run, replace(finished(run.current, status, now, error), silences=0))
     return replace(done, current_step=run.current_step + 1)
 
 
@@ -31,6 +35,12 @@ def rest(
     *, memo: dict[str, Any], progress: str | None, signal: str | None = None,
 ) -> Run:  # fmt: skip
     step = run.current
+    if signal is not None and step.signal == signal:
+        # It came while the slice was out: nothing is to be waited for.
+        awake = replace(
+            step, status=StepStatus.SLEEPING, memo=memo, progress=progress, signal=None, silences=0, deadline_at=None
+        )  # fmt: skip
+        return replace(with_steps(run, awake), due_at=now)
     parked = signal is not None and step.wait_s is not None
     deadline = now + timedelta(seconds=step.wait_s) if parked and step.wait_s else step.deadline_at or now
     rested = replace(
@@ -41,6 +51,8 @@ def rest(
 
 def failed(run: Run, error: SteelyardError, now: datetime) -> Run:
     step = run.current
+    if step.optional == ANY or (step.optional and isinstance(error, Unsupported)):
+        return step_done(run, now, StepStatus.SKIPPED, error)
     wake = now + timedelta(seconds=min(BACK_OFF_S * 2**step.failures, LONGEST_BACK_OFF_S))
     if not error.retryable or step.failures >= step.retries or wake >= (step.deadline_at or now):
         return with_steps(run, finished(step, StepStatus.FAILED, now, error))
@@ -83,7 +95,13 @@ def finished(step: StepRun, status: StepStatus, now: datetime, error: SteelyardE
     )
 
 
-def too_late(step: StepRun) -> OutcomeUnknown:
+def too_late(step: StepRun, node_uuid: str) -> OutcomeUnknown:
+    if step.status is StepStatus.WAITING and step.signal == HEARTBEAT:
+        return OutcomeUnknown(
+            f"Step {step.label} waited for heartbeat until its deadline, and no agent called. GET /v1/nodes/{node_uuid}"
+            "/boots shows how far the machine came; see that it is on, boots from the right network and reaches the "
+            "API, then try again."
+        )
     what = f"waited for {step.signal}" if step.status is StepStatus.WAITING else "gave no final answer"
     return OutcomeUnknown(f"Step {step.label} {what} until its deadline; read the node's state before trying again.")
 

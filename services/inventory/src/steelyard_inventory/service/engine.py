@@ -8,11 +8,14 @@ either nothing of it happened (the result comes again, the workflow is still due
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 from prometheus_client import Counter
+from sqlalchemy import Connection
 from steelyard_common.contracts.steps import Outcome, ResultMessage
 from steelyard_common.db import Database, Transaction
 from steelyard_common.errors import SteelyardError, Unavailable
@@ -20,9 +23,11 @@ from steelyard_common.telemetry import get_logger
 
 from ..domain import projection
 from ..domain.inspection_data import inspected
-from ..domain.progress import Move, conclude, is_due, look, take, wake
+from ..domain.progress import Move, Replan, conclude, is_due, look, take, wake
 from ..domain.projection import Change
+from ..domain.replanning import Planner
 from ..domain.runs import Run, StepStatus
+from ..domain.shown import learnt_of_agent
 from ..store import inventories, locks
 from ..store import workflows as store
 from ..store.provider_view import NodeRow, after
@@ -67,10 +72,11 @@ class Engine:
         for result in results:
             by_workflow.setdefault(result.workflow, []).append(result)
 
-        def decide(_transaction: Transaction, loaded: store.Loaded, now: datetime) -> Move:
+        def decide(transaction: Transaction, loaded: store.Loaded, now: datetime) -> Move:
             run = loaded.run
             answers = (each.outcomes for each in by_workflow[run.uuid] if each.fence == run.fence)
-            return _take_all(run, answers, now, self._starter)
+            replan = partial(self._replan, transaction.connection, loaded.node)
+            return _take_all(run, answers, now, self._starter, replan)
 
         now = self._clock()
         with self._database.begin() as transaction:
@@ -169,6 +175,11 @@ class Engine:
         held = locks.read(transaction.connection, parked) if parked else {}
         return [replace(each, node=locks.with_lock(each.node, held)) for each in loaded] if held else loaded
 
+    def _replan(self, connection: Connection, node: NodeRow, run: Run, facts: Mapping[str, Any]) -> Run | None:
+        """What is left of the workflow, now that its agent has told these facts."""
+        subject = self._starter.subject(connection, node)
+        return Planner(node=subject.facts, catalogue=subject.catalogue, rules=subject.rules).replan(run, facts)
+
     def _look(self, transaction: Transaction, loaded: store.Loaded, now: datetime) -> Move:
         run, node = loaded.run, loaded.node.view
         if run.parked:
@@ -202,7 +213,10 @@ class Engine:
     ) -> tuple[store.Written, NodeRow]:
         """→ what is to be written, and the node as it will be"""
         run, node, before = move.run, loaded.node, loaded.run
-        change = projection.learnt(node.view, move.facts, run) if move.facts else Change()
+        change = Change()
+        if move.facts:
+            change += projection.learnt(node.view, move.facts, run)
+            change += Change(patch=learnt_of_agent(run, move.facts, node.facts.interfaces, now))
         if (found := inspected(run, move.facts)) is not None:
             inventories.keep(transaction.connection, run.node_uuid, found, now)
         holder = ""
@@ -223,7 +237,10 @@ class Engine:
         emit_events(transaction, self._starter.site, run.node_uuid, change, run.cause, now)
         if move.dropped:
             DROPPED.inc(move.dropped)
-        return store.Written(run=run, before=before, patch=change.patch, holder=holder), node
+        written = store.Written(
+            run=run, before=before, patch=change.patch, holder=holder, planned_from=move.planned_from
+        )  # fmt: skip
+        return written, node
 
     def _go_on(
         self, transaction: Transaction, node: NodeRow, run: Run, written: store.Written, now: datetime
@@ -250,12 +267,14 @@ class Engine:
             self.wake(min(dues))
 
 
-def _take_all(run: Run, answers: Iterable[Sequence[Outcome]], now: datetime, starter: Starter) -> Move:
+def _take_all(
+    run: Run, answers: Iterable[Sequence[Outcome]], now: datetime, starter: Starter, replan: Replan
+) -> Move:  # fmt: skip
     """Several answers for one workflow in one batch. At most one of them can be the one that is waited for:
     whatever is dispatched by the first has a new attempt, which nobody can have answered yet."""
     dropped = 0
     for outcomes in answers:
-        move = take(run, outcomes, now, starter.services)
+        move = take(run, outcomes, now, starter.services, replan)
         if move.run is not run:
             return move
         dropped += move.dropped

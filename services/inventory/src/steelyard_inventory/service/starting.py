@@ -15,10 +15,11 @@ from steelyard_common.errors import SteelyardError
 
 from ..domain import endings, projection, provisioning, vifs
 from ..domain.locks import Lock
-from ..domain.plans import PlannedStep, PlanRules
+from ..domain.plan_rows import to_row
+from ..domain.plans import PlanRules
 from ..domain.progress import begin
 from ..domain.projection import Change, SyncRules
-from ..domain.runs import Run, Status, StepRun
+from ..domain.runs import Run, Status
 from ..domain.transitions import Event
 from ..domain.verbs import Intent, Subject
 from ..domain.workflows import Kind, purpose
@@ -30,9 +31,6 @@ from .catalogue import Catalogue
 from .outgoing import emit_events, emit_steps
 
 Clock = Callable[[], datetime]
-# What a step's row need not hold: the planner's defaults.
-_DEFAULT = PlannedStep(interface="", name="")
-_INFO = ("source", "priority", "asked", "wait_s", "children", "abortable", "requires_ramdisk")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,19 +143,5 @@ def _run(node: NodeRow, intent: Intent, cause: dict[str, Any], now: datetime) ->
         params=intent.params,
         cause=cause,
         created_at=now,
-        steps=tuple(_step(index, planned) for index, planned in enumerate(intent.plan.steps)),
-    )
-
-
-def _step(index: int, planned: PlannedStep) -> StepRun:
-    info = {name: getattr(planned, name) for name in _INFO if getattr(planned, name) != getattr(_DEFAULT, name)}
-    return StepRun(
-        index=index,
-        interface=planned.interface,
-        name=planned.name,
-        args=planned.args,
-        timeout_s=planned.timeout_s,
-        retries=planned.retries,
-        alone=planned.alone,
-        info=info,
+        steps=tuple(to_row(index, planned) for index, planned in enumerate(intent.plan.steps)),
     )

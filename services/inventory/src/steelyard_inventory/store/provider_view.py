@@ -21,6 +21,7 @@ _VIEWED = (
     "boot_mode", "secure_boot", "health", "power_changed_at", "power_corrections", "fence", "protected", "lessee",
     "allocation_uuid", "console_enabled",
 )  # fmt: skip
+_PLANNED = ("provision_state", "power_state", "boot_mode", "console_enabled")  # what the planner looks at, too
 # A config drive may be megabytes: the messages of steps do without; who needs it asks for it.
 SEALED_INSTANCE = "(n.sealed -> 'instance_info') - '/configdrive' AS sealed_instance"
 # To stand behind SELECT, with nodes as n.
@@ -97,10 +98,13 @@ def node_facts(row: RowMapping) -> NodeFacts:
         provision_state=State(row["provision_state"]),
         driver=row["driver"],
         power_state=row["power_state"],
+        boot_mode=row["boot_mode"],
         disable_power_off=row["disable_power_off"],
         console_enabled=row["console_enabled"],
         traits=frozenset(row["traits"]),
         instance_info=row["instance_info"],
+        driver_info=row["driver_info"],
+        properties=row["properties"],
     )
 
 
@@ -121,7 +125,9 @@ def after(node: NodeRow, patch: dict[str, Any], lock: Lock | None = None) -> Nod
     sealed |= {name: token for name, token in patch.get("instance_sealed", {}).items() if name != "/configdrive"}
     if "properties" in patch:
         seen["properties"] = node.provider["properties"] | patch["properties"]
-    facts = {name: viewed[name] for name in ("provision_state", "power_state", "console_enabled") if name in viewed}
+    facts = {name: viewed[name] for name in _PLANNED if name in viewed}
+    if "properties" in seen:
+        facts["properties"] = seen["properties"]
     return replace(
         node,
         view=replace(node.view, lock=lock, **viewed),

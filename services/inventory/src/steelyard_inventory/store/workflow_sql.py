@@ -73,16 +73,19 @@ _TAKE_LOCKS = (
     "since = excluded.since, expires_at = NULL WHERE locks.workflow_uuid IS NULL"
 )
 _FIXED = "workflow_uuid, index, interface, name, args, timeout_s, retries, alone, info"
+_FIXED_OF_STEP = "s.index, s.interface, s.name, s.args, s.timeout_s, s.retries, s.alone, s.info"
+_STEPS_OF_D = (
+    "jsonb_to_recordset(d.steps) AS s(index int, interface text, name text, args jsonb, timeout_s float8, retries int, "
+    f"alone bool, info jsonb, {_STEP_COLUMNS})"
+)
 _HOLDS = "finished_at IS NULL AND NOT parked"
 START = text(
     f"WITH d AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(CAST(:doc AS jsonb)) AS d({_RUN_COLUMNS}, "  # noqa: S608
     "steps jsonb, patch jsonb, holder text, purpose text)), "
     f"l AS ({_TAKE_LOCKS.format(since='created_at', condition=_HOLDS)}), "
     f"w AS (INSERT INTO workflows ({', '.join(_RUN_NAMES)}) SELECT {', '.join(_RUN_NAMES)} FROM d), "
-    f"s AS (INSERT INTO steps ({_FIXED}, "
-    f"{', '.join(_STEP_NAMES)}) SELECT d.uuid, s.index, s.interface, s.name, s.args, s.timeout_s, s.retries, s.alone, "
-    f"s.info, {', '.join(f's.{name}' for name in _STEP_NAMES)} FROM d, jsonb_to_recordset(d.steps) AS s(index int, "
-    f"interface text, name text, args jsonb, timeout_s float8, retries int, alone bool, info jsonb, {_STEP_COLUMNS})), "
+    f"s AS (INSERT INTO steps ({_FIXED}, {', '.join(_STEP_NAMES)}) SELECT d.uuid, {_FIXED_OF_STEP}, "
+    f"{', '.join(f's.{name}' for name in _STEP_NAMES)} FROM d, {_STEPS_OF_D}), "
     f"{_PATCH_NODES} SELECT 1"
 )
 SAVE = text(
@@ -94,6 +97,16 @@ SAVE = text(
     "l AS (DELETE FROM locks USING d WHERE locks.workflow_uuid = d.uuid AND locks.node_uuid = d.node_uuid "
     "AND (d.finished_at IS NOT NULL OR d.parked)), "
     f"k AS ({_TAKE_LOCKS.format(since=':now', condition='holder IS NOT NULL')}), {_PATCH_NODES} SELECT 1"
+)
+# What is left of workflows is planned anew: rows from ``first`` on make room, then others take their places.
+UNPLAN = text(
+    "DELETE FROM steps t USING jsonb_to_recordset(CAST(:doc AS jsonb)) AS d(uuid uuid, first int) "
+    "WHERE t.workflow_uuid = d.uuid AND t.index >= d.first"
+)
+PLAN_ANEW = text(
+    f"INSERT INTO steps ({_FIXED}, {', '.join(_STEP_NAMES)}) SELECT d.uuid, {_FIXED_OF_STEP}, "  # noqa: S608
+    f"{', '.join(f's.{name}' for name in _STEP_NAMES)} "
+    f"FROM jsonb_to_recordset(CAST(:doc AS jsonb)) AS d(uuid uuid, steps jsonb), {_STEPS_OF_D}"
 )
 PATCH = text(
     "WITH d AS (SELECT * FROM jsonb_to_recordset(CAST(:doc AS jsonb)) AS d(node_uuid uuid, patch jsonb)), "  # noqa: S608

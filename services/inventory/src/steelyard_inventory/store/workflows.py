@@ -34,13 +34,15 @@ class Loaded:
 class Written:
     """A workflow to be written: ``before`` tells which steps changed; ``patch`` goes into the node's row.
 
-    ``holder``: who takes the node's lock for it: as it starts, or as it goes on after it was parked.
+    ``holder``: who takes the node's lock for it: as it starts, or as it goes on after it was parked. ``planned_from``:
+    the steps from this one on are others than before.
     """
 
     run: Run
     patch: dict[str, Any]
     before: Run | None = None
     holder: str = ""
+    planned_from: int | None = None
     idempotency_id: str | None = None
 
 
@@ -61,6 +63,18 @@ def save(connection: Connection, saves: Sequence[Written], now: datetime) -> Non
     ``holder`` takes it: the node is found free."""
     doc = [_run_dict(written.run, _changed_steps(written)) | _lock_dict(written) for written in saves]
     connection.execute(sql.SAVE, {"doc": orjson.dumps(doc).decode(), "now": now})
+    if anew := [written for written in saves if written.planned_from is not None]:
+        _plan_anew(connection, anew)
+
+
+def _plan_anew(connection: Connection, saves: Sequence[Written]) -> None:
+    doc = [
+        {"uuid": each.run.uuid, "first": each.planned_from, "steps": each.run.steps[each.planned_from :]}
+        for each in saves
+    ]
+    values = {"doc": orjson.dumps(doc).decode()}
+    connection.execute(sql.UNPLAN, values)
+    connection.execute(sql.PLAN_ANEW, values)
 
 
 def patch_nodes(connection: Connection, patches: dict[str, dict[str, Any]], now: datetime) -> None:
@@ -159,7 +173,7 @@ def _lock_dict(written: Written) -> dict[str, Any]:
 def _changed_steps(written: Written) -> list[StepRun]:
     if written.before is None:
         return list(written.run.steps)
-    pairs = zip(written.run.steps, written.before.steps, strict=True)
+    pairs = zip(written.run.steps[: written.planned_from], written.before.steps, strict=False)
     return [step for step, before in pairs if step is not before]
 
 

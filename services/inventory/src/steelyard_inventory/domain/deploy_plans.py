@@ -1,0 +1,113 @@
+"""How chosen deploy steps become a deployment: what the machinery does before, between and after them. Pure.
+
+AFTER is a table: a deploy step → what follows it (lifecycle facts §3, §7). So that a step which a user took out takes
+what belongs to it along, and one that the agent brings finds its place by its priority.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from . import agent_steps
+from .choosing import Offer
+from .plans import PlannedStep
+from .ramdisk_plans import (
+    AGENT_DEPLOYS,
+    POWERED,
+    boot_mode,
+    find_agent,
+    in_ramdisk,
+    instance_device,
+    into_ramdisk,
+    meet_agent,
+    ramdisk_device,
+    set_power,
+    switch_off,
+    switch_on,
+)
+from .workflows import PowerTarget
+
+BOOTS = "deploy.deploy"  # the step that leads into the ramdisk
+LEAVES = "deploy.tear_down_agent"
+Chosen = Sequence[PlannedStep]
+
+
+def deployment(offer: Offer, chosen: Chosen, without: Iterable[str] = ()) -> list[PlannedStep]:
+    """``chosen``: by priority; ``without``: steps that the agent's are not to bring back. Errors: those of
+    ``Offer.core``."""
+    prepare = offer.core("deploy", "prepare")
+    if offer.deploy_interface in AGENT_DEPLOYS:
+        return _by_agent(offer, prepare, chosen, without)
+    if offer.deploy_interface not in POWERED:
+        return [prepare, *chosen, *_console(offer)]
+    from_memory = offer.deploy_interface == "ramdisk"
+    device = instance_device(offer) if from_memory else ramdisk_device(offer)
+    steps = [*switch_off(offer), prepare, *boot_mode(offer), *device]
+    for step in chosen:
+        steps.append(step)
+        if step.label == BOOTS:
+            steps += [switch_on(offer), *([] if from_memory else _installed(offer))]
+    return [*steps, *_console(offer)]
+
+
+def _by_agent(offer: Offer, prepare: PlannedStep, chosen: Chosen, without: Iterable[str]) -> list[PlannedStep]:
+    *into, on = into_ramdisk(offer, prepare, switches=True)
+    place = next((number for number, step in enumerate(chosen) if step.label == BOOTS), None)
+    if place is None:
+        return [*into, *rest(offer, chosen)]
+    before = [step for step in chosen[:place] if not is_in_band(step)]
+    early = [step for step in chosen[:place] if is_in_band(step)]
+    left = rest(offer, [*early, *chosen[place + 1 :]])
+    return [*find_agent(offer), *into, *before, chosen[place], on, *meet_agent(offer, without), *left]
+
+
+def rest(offer: Offer, chosen: Chosen) -> list[PlannedStep]:
+    """What is left of a deployment once its agent is up."""
+    inside, outside = _parted(chosen)
+    steps: list[PlannedStep] = []
+    for step in [*in_ramdisk(offer, inside), *outside]:
+        steps.append(step)
+        if step.label in AFTER:
+            steps += AFTER[step.label](offer, chosen)
+    return [*steps, *_console(offer)]
+
+
+def _parted(chosen: Chosen) -> tuple[Chosen, Chosen]:
+    """Before and after the agent leaves. In-band steps of a lower priority run as late as they can: before that."""
+    place = next((number for number, step in enumerate(chosen) if step.label == LEAVES), len(chosen))
+    late = [step for step in chosen[place:] if is_in_band(step)]
+    return [*chosen[:place], *late], [step for step in chosen[place:] if not is_in_band(step)]
+
+
+def _switched_off(offer: Offer, _chosen: Chosen) -> list[PlannedStep]:
+    return switch_off(offer)
+
+
+def _booted(offer: Offer, chosen: Chosen) -> list[PlannedStep]:
+    """Whoever took out the step that switches the machine off gets it rebooted: it must leave the ramdisk."""
+    is_off = any(step.label == LEAVES for step in chosen)
+    return [switch_on(offer) if is_off else set_power(offer, PowerTarget.REBOOT)]
+
+
+AFTER: dict[str, Callable[[Offer, Chosen], list[PlannedStep]]] = {
+    "deploy.prepare_instance_boot": lambda offer, _chosen: instance_device(offer),
+    "deploy.set_boot_to_disk": lambda offer, _chosen: instance_device(offer),
+    LEAVES: _switched_off,
+    "deploy.boot_instance": _booted,
+}
+
+
+def _installed(offer: Offer) -> list[PlannedStep]:
+    """An installer of its own tells how it goes; when it is done the machine boots what it wrote."""
+    watch = offer.core_if_any("deploy", "watch_installer")
+    return [] if watch is None else [watch, *switch_off(offer), *instance_device(offer), switch_on(offer)]
+
+
+def is_in_band(step: PlannedStep) -> bool:
+    """It cannot run before the agent is up."""
+    return step.requires_ramdisk or not step.is_known or step.name == agent_steps.EXECUTE
+
+
+def _console(offer: Offer) -> list[PlannedStep]:
+    start = offer.core_if_any("console", "start") if offer.node.console_enabled else None
+    return [start] if start else []

@@ -1,0 +1,269 @@
+"""Whole works on machines that boot an agent: the engine, its database, and a provider that speaks for the agent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from steelyard_common.contracts.steps import Done, Failed, StepResult, Wait
+from steelyard_common.errors import DeviceRefused, Unsupported
+from steelyard_inventory.testing_provider import AGENT_INTERFACES, FakeProvider
+
+if TYPE_CHECKING:
+    from .conftest import Stage
+
+ERASE = {"interface": "deploy", "step": "erase_devices", "priority": 10, "abortable": True}
+METADATA = {"interface": "deploy", "step": "erase_devices_metadata", "priority": 99}
+HEARTBEAT = Wait(signal="heartbeat")
+
+
+@pytest.fixture
+def provider(stage: Stage) -> FakeProvider:
+    return stage.announce_all(agents=True)
+
+
+def machine(stage: Stage, state: str = "manageable", **columns: Any) -> str:
+    return stage.add_fake(state, **{**AGENT_INTERFACES, "instance_info": {"image_source": "http://x/i"}, **columns})
+
+
+def agent_says(provider: FakeProvider, *steps: dict[str, Any], version: str = "1") -> None:
+    """Its next answer when it is asked what it can do."""
+    fact = {"kind": "clean", "version": {"generic": version}, "steps": list(steps)}
+    provider.behaviour.setdefault("deploy.read_agent_steps", []).append(Done(facts={"agent_steps": fact}))
+
+
+def agent_does(provider: FakeProvider, *results: StepResult) -> None:
+    """What comes of the steps it is given, a slice each."""
+    provider.behaviour.setdefault("deploy.execute_in_band", []).extend(results)
+
+
+def beat(stage: Stage, node: str, provider: FakeProvider) -> None:
+    stage.lifecycle.send_signal(node, "heartbeat")
+    stage.tick()
+    provider.run()
+
+
+def ran(provider: FakeProvider) -> list[str]:
+    """What was dispatched, in-band steps by their own names."""
+    steps = [step for message in provider.seen for step in message.steps]
+    names = [step.args.get("step", {}).get("step") or step.args.get("target") or step.name for step in steps]
+    return [str(name) for name in names]
+
+
+def test_automated_cleaning_runs_the_agents_steps_and_shows_them(stage: Stage, provider: FakeProvider) -> None:
+    node = machine(stage)
+    agent_says(provider, ERASE, METADATA)
+    agent_does(provider, HEARTBEAT, Done(), HEARTBEAT, Done())
+
+    stage.verb(node, "provide")
+    provider.run()
+    row = stage.node(node)
+    assert (row["provision_state"], row["reservation"], row["clean_step"]) == ("clean wait", None, {})
+    beat(stage, node, provider)
+
+    row = stage.node(node)
+    assert row["provision_state"] == "clean wait"
+    assert row["clean_step"] == {
+        "interface": "deploy", "step": "erase_devices_metadata", "priority": 99, "abortable": False,
+        "requires_ramdisk": True, "reboot_requested": False, "argsinfo": {},
+    }  # fmt: skip
+    info = row["driver_internal_info"]
+    assert [step["step"] for step in info["clean_steps"]] == [
+        "erase_devices_metadata", "erase_devices", "log_passthrough",
+    ]  # fmt: skip
+    assert (info["clean_step_index"], info["hardware_manager_version"]) == (0, {"generic": "1"})
+    assert [step["step"] for step in info["agent_cached_clean_steps"]["deploy"]] == [
+        "erase_devices", "erase_devices_metadata",
+    ]  # fmt: skip
+    assert info["agent_cached_clean_steps_refreshed"] == stage.clock.now.isoformat()
+    beat(stage, node, provider)
+    assert stage.node(node)["driver_internal_info"]["clean_step_index"] == 1
+    beat(stage, node, provider)
+
+    row = stage.node(node)
+    assert (row["provision_state"], row["clean_step"], row["driver_internal_info"]) == ("available", {}, {})
+    assert ran(provider) == [
+        "prepare_cleaning", "set_boot_device", "rebooting", "read_agent_steps", "erase_devices_metadata",
+        "erase_devices_metadata", "erase_devices", "erase_devices", "log_passthrough", "power off",
+        "tear_down_cleaning",
+    ]  # fmt: skip
+
+
+def test_a_deployment_by_the_agent_ends_with_the_instance_running(stage: Stage, provider: FakeProvider) -> None:
+    node = machine(stage, "available")
+    agent_says(provider, {"interface": "deploy", "step": "inject_files", "priority": 70})
+
+    stage.verb(node, "active")
+    provider.run()
+    assert stage.node(node)["provision_state"] == "wait call-back"
+    beat(stage, node, provider)
+
+    assert (stage.node(node)["provision_state"], stage.node(node)["power_state"]) == ("active", "power on")
+    assert ran(provider) == [
+        "power off", "prepare", "set_boot_device", "deploy", "power on", "read_agent_steps", "write_image",
+        "inject_files", "prepare_instance_boot", "set_boot_device", "tear_down_agent", "power off",
+        "switch_to_tenant_network", "boot_instance", "power on",
+    ]  # fmt: skip
+
+
+def test_a_list_with_a_step_that_the_agent_lacks_fails_without_maintenance(
+    stage: Stage, provider: FakeProvider
+) -> None:
+    node = machine(stage)
+    agent_says(provider, ERASE)
+
+    stage.verb(node, "clean", clean_steps=[{"interface": "deploy", "step": "burnin_cpu"}])
+    provider.run()
+    beat(stage, node, provider)
+
+    row = stage.node(node)
+    assert (row["provision_state"], row["maintenance"], row["fault"]) == ("clean failed", False, None)
+    assert "has the step deploy.burnin_cpu. Possible: " in row["last_error"]
+    assert "deploy.erase_devices" in row["last_error"]
+    assert ran(provider)[-3:] == ["collect_logs", "power off", "tear_down_cleaning"]
+
+
+def test_a_step_that_the_agent_fails_is_a_fault_of_the_node(stage: Stage, provider: FakeProvider) -> None:
+    node = machine(stage)
+    agent_says(provider, ERASE)
+    agent_does(provider, HEARTBEAT, Failed(error=DeviceRefused("the disk is on fire")))
+    provider.behaviour["deploy.collect_logs"] = [Failed(error=DeviceRefused("no answer"))]
+
+    stage.verb(node, "provide")
+    provider.run()
+    beat(stage, node, provider)
+    beat(stage, node, provider)
+
+    row = stage.node(node)
+    assert (row["provision_state"], row["maintenance"], row["fault"]) == ("clean failed", True, "clean failure")
+    assert "the disk is on fire" in row["last_error"]
+    assert ran(provider)[-3:] == ["collect_logs", "power off", "tear_down_cleaning"]
+
+
+def test_another_agent_than_before_lets_automated_cleaning_begin_anew(stage: Stage, provider: FakeProvider) -> None:
+    node = machine(stage)
+    agent_says(provider, ERASE, METADATA)
+    agent_says(provider, METADATA, version="2")
+    agent_does(provider, Done(), HEARTBEAT, Done(facts={"agent_version_mismatch": True}), HEARTBEAT)
+
+    stage.verb(node, "provide")
+    provider.run()
+    beat(stage, node, provider)
+    beat(stage, node, provider)
+
+    row = stage.node(node)
+    assert row["clean_step"]["step"] == "erase_devices_metadata"
+    info = row["driver_internal_info"]
+    assert [step["step"] for step in info["clean_steps"]] == ["erase_devices_metadata", "log_passthrough"]
+    assert (info["clean_step_index"], info["hardware_manager_version"]) == (0, {"generic": "2"})
+    assert provider.seen[-1].steps[0].args["version"] == {"generic": "2"}
+    statuses = stage.rows("SELECT name, status FROM steps WHERE name = 'execute_in_band' ORDER BY index")
+    assert [each["status"] for each in statuses] == ["done", "skipped", "waiting"]
+    messages = [each.msg_id for each in stage.bus.published if ".step." in each.subject]
+    assert len(messages) == len(set(messages))
+
+
+def test_a_heartbeat_that_comes_while_the_slice_is_out_is_not_lost(stage: Stage, provider: FakeProvider) -> None:
+    node = machine(stage)
+    agent_says(provider, ERASE)
+    stage.verb(node, "provide")
+    provider.run()
+    stage.lifecycle.send_signal(node, "heartbeat")
+    stage.tick()
+    [reading] = provider.receive()
+    provider.answer(reading, provider.outcomes(reading))
+    stage.bus.deliver()
+    [erasing] = provider.receive()
+
+    stage.lifecycle.send_signal(node, "heartbeat")
+    stage.answer(erasing, HEARTBEAT)
+    stage.tick()
+
+    [again] = provider.receive()
+    assert (again.steps[0].index, again.steps[0].attempt) == (erasing.steps[0].index, 2)
+    assert stage.node(node)["provision_state"] == "cleaning"
+
+
+def test_no_agent_comes_and_the_reason_says_where_to_look(stage: Stage, provider: FakeProvider) -> None:
+    node = machine(stage, "available")
+
+    stage.verb(node, "active")
+    provider.run()
+    stage.clock.advance(1801)
+    stage.announce_all(agents=True)  # workers that are silent for so long are not counted on
+    stage.tick()
+    provider.run()
+
+    row = stage.node(node)
+    assert (row["provision_state"], row["power_state"]) == ("deploy failed", "power off")
+    assert f"/v1/nodes/{node}/boots" in row["last_error"]
+    assert ran(provider)[-2:] == ["power off", "clean_up"]
+
+
+def test_a_bmc_that_cannot_set_the_boot_device_does_not_stop_a_deployment(stage: Stage, provider: FakeProvider) -> None:
+    node = machine(stage, "available")
+    provider.behaviour["management.set_boot_device"] = [Failed(error=Unsupported("no such thing"))] * 2
+
+    stage.verb(node, "active")
+    provider.run()
+    beat(stage, node, provider)
+
+    assert stage.node(node)["provision_state"] == "active"
+    skipped = stage.rows("SELECT name, error FROM steps WHERE status = 'skipped'")
+    assert [(each["name"], each["error"]["message"]) for each in skipped] == [
+        ("set_boot_device", "no such thing"), ("set_boot_device", "no such thing"),
+    ]  # fmt: skip
+
+
+def test_a_running_agent_is_used_without_a_boot_and_left_running(stage: Stage, provider: FakeProvider) -> None:
+    node = machine(stage, driver_info={"fast_track": True}, power_state="power on")
+    provider.behaviour["deploy.find_agent"] = [Done(facts={"agent_alive": True})] * 2
+    agent_says(provider, ERASE)
+    agent_says(provider)
+
+    stage.verb(node, "provide")
+    provider.run()
+    assert stage.node(node)["provision_state"] == "available"
+    stage.verb(node, "active")
+    provider.run()
+
+    assert stage.node(node)["provision_state"] == "active"
+    assert ran(provider)[:6] == [
+        "find_agent", "prepare_cleaning", "read_agent_steps", "erase_devices", "log_passthrough", "tear_down_cleaning",
+    ]  # fmt: skip
+    assert ran(provider)[6:10] == ["find_agent", "prepare", "deploy", "read_agent_steps"]
+    kept = [step.args for message in provider.seen for step in message.steps if step.name.startswith("prepare")]
+    assert kept == [{"keep_agent": True}, {"keep_agent": True}, {}]
+
+
+def test_rescue_waits_for_its_ramdisk_and_abort_takes_it_away(stage: Stage, provider: FakeProvider) -> None:
+    node = machine(stage, "active")
+
+    stage.verb(node, "rescue", rescue_password="sealed:k1:AAAA")
+    provider.run()
+    assert stage.node(node)["provision_state"] == "rescue wait"
+    stage.verb(node, "abort")
+    provider.run()
+
+    row = stage.node(node)
+    assert (row["provision_state"], row["maintenance"], row["power_state"]) == ("rescue failed", False, "power off")
+    assert ran(provider)[-2:] == ["power off", "clean_up"]
+    stage.verb(node, "rescue", rescue_password="sealed:k1:AAAA")
+    provider.run()
+    beat(stage, node, provider)
+    assert stage.node(node)["provision_state"] == "rescue"
+
+
+def test_an_inspection_by_the_agent_ends_with_the_machine_off(stage: Stage, provider: FakeProvider) -> None:
+    node = machine(stage)
+    provider.behaviour["inspect.inspect_hardware"] = [Wait(signal="inspection")]
+
+    stage.verb(node, "inspect")
+    provider.run()
+    assert stage.node(node)["provision_state"] == "inspect wait"
+    stage.lifecycle.send_signal(node, "inspection", {"inventory": {}})
+    stage.tick()
+    provider.run()
+
+    assert (stage.node(node)["provision_state"], stage.node(node)["power_state"]) == ("manageable", "power off")
+    assert provider.seen[-3].steps[0].memo == {"signal": {"inventory": {}}}
