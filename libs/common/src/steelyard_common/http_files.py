@@ -28,11 +28,15 @@ LOOK_S = 1.0
 
 
 class FilePart:
-    """So much of a file. One that has ``hold`` is held, and closed when it is sent; of others there is a copy."""
+    """So much of a file. One that has ``hold`` is held, and closed when it is sent; of others there is a copy.
+
+    One that has ``took`` is told how many bytes the client took, again and again.
+    """
 
     def __init__(self, file: Any, offset: int, count: int) -> None:
         self.left = count
         self._offset = offset
+        self._took: Callable[[int], object] = getattr(file, "took", _nobody)
         hold = getattr(file, "hold", None)
         if hold is not None:
             hold()
@@ -52,6 +56,7 @@ class FilePart:
             raise OSError(errno.EIO, "the file is shorter than it was")
         self._offset += sent
         self.left -= sent
+        self._took(sent)
         return sent
 
     def close(self) -> None:
@@ -175,6 +180,10 @@ class _Loop:
         self._selector.unregister(sending.client.fileno())
         self._ended(sending)
         sending.done(is_sent)
+
+
+def _nobody(_count: int) -> None:
+    """Wants to know."""
 
 
 def _nothing() -> None:

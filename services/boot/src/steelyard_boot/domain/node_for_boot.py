@@ -110,6 +110,7 @@ class Volumes:
 class BootOf:
     """What to boot. ``agent``: the ramdisk is the agent, and is told where the API is.
 
+    ``bootloader``: an EFI system partition for CDs that are made here, instead of the GRUB that is installed.
     ``token``: for the agent, sealed; it travels on virtual media only. ``network_data``: static addresses, likewise.
     """
 
@@ -120,6 +121,7 @@ class BootOf:
     arguments: tuple[str, ...] = ()
     agent: bool = False
     volumes: Volumes | None = None
+    bootloader: Served | None = None
     network_data: Mapping[str, Any] | None = None
     token: str | None = field(default=None, repr=False)
 

@@ -62,6 +62,10 @@ def _size(source: BinaryIO) -> int:
     return size
 
 
+def _parent(path: PurePosixPath) -> str:
+    return "" if str(path.parent) == "." else str(path.parent)
+
+
 class _Disc:
     """pycdlib with paths as people write them: Rock Ridge and Joliet keep them, ISO 9660 has made-up ones of 8.3."""
 
@@ -81,7 +85,7 @@ class _Disc:
     def add(self, path: str, source: BinaryIO, size: int) -> str:
         """→ its name in plain ISO 9660"""
         where = PurePosixPath(path)
-        iso_path = f"{self._folder(str(where.parent).strip('.'))}/{self._short()}.;1"
+        iso_path = f"{self._folder(_parent(where))}/{self._short()}.;1"
         try:
             self._iso.add_fp(source, size, iso_path, rr_name=where.name, joliet_path=f"/{where}", file_mode=MODE)
         except PyCdlibException as error:
@@ -113,7 +117,7 @@ class _Disc:
         if path in self._folders:
             return self._folders[path]
         where = PurePosixPath(path)
-        iso_path = f"{self._folder(str(where.parent).strip('.'))}/{self._short()}"
+        iso_path = f"{self._folder(_parent(where))}/{self._short()}"
         self._iso.add_directory(iso_path, rr_name=where.name, joliet_path=f"/{where}", file_mode=FOLDER_MODE)
         self._folders[path] = iso_path
         return iso_path

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 from uuid import uuid4
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from steelyard_common.errors import NotFound, Unavailable
 
 from ..domain.ranges import Unsatisfiable, parse
@@ -26,12 +26,13 @@ MOST_IN_PARTS = 4 * 1024 * 1024  # of an answer in several parts: it is made in 
 
 
 class Lent:
-    """A file as a WSGI server takes it. It is done with when all who hold it have closed it."""
+    """A file as a WSGI server takes it; ``sent`` bytes of it went. Done with when all who hold it have closed it."""
 
     def __init__(self, file: BinaryIO, done: Callable[[], None]) -> None:
         self._file = file
         self._done = done
         self._holders = 1
+        self.sent = 0
         self._lock = threading.Lock()
 
     def hold(self) -> None:
@@ -43,7 +44,13 @@ class Lent:
         return self._file.fileno()
 
     def read(self, size: int = -1) -> bytes:
-        return self._file.read(size)
+        data = self._file.read(size)
+        self.sent += len(data)
+        return data
+
+    def took(self, size: int) -> None:
+        """The client has so much more of it."""
+        self.sent += size
 
     def close(self) -> None:
         with self._lock:
@@ -74,12 +81,24 @@ def serve(reading: Reading, key: str) -> Response:
     if stored is None:
         raise NotFound("there is no such artifact")
     try:
-        response = _answer(stored, key, lambda served: reading.done(key, served))
+        response = _answer(stored, key, _done(reading, key))
     except BaseException:
         stored.file.close()
         reading.done(key, 0)
         raise
     return response
+
+
+def _done(reading: Reading, key: str) -> Callable[[int], None]:
+    """What is called with the bytes that went, once nothing more goes; ``g.when_sent``: who else wants to know."""
+    also: Callable[[int], None] | None = g.get("when_sent")
+
+    def done(sent: int) -> None:
+        reading.done(key, sent)
+        if also is not None:
+            also(sent)
+
+    return done
 
 
 def _answer(stored: Stored, key: str, done: Callable[[int], None]) -> Response:
@@ -144,7 +163,7 @@ def _without_body(
 
 
 def _with_body(response: Response, file: BinaryIO, length: int, done: Callable[[int], None]) -> Response:
-    lent = Lent(file, lambda: done(length))
+    lent = Lent(file, lambda: done(lent.sent))
     wrapper = request.environ.get("wsgi.file_wrapper")
     response.response = wrapper(lent) if wrapper else _pieces(lent, length)
     response.direct_passthrough = True
