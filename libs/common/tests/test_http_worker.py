@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from steelyard_common.http_incoming import MAX_BODY, MAX_HEAD, Incoming
+from steelyard_common.http_incoming import MAX_BODY, MAX_HEAD, Held, Incoming
 from steelyard_common.http_turns import Names, Turns, greediest
 
 _SERVER = """
@@ -317,6 +317,18 @@ def test_of_two_callers_the_one_who_asks_little_does_not_wait_for_the_one_who_as
         assert [_ask(port, asked_by(b"bob", b"/")) for _ in range(3)] == [(OK, b"")] * 3
         _ask(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")  # sets ann's free
         assert {_answer(many.enter_context(each.makefile("rb")))[0] for each in anns} == {OK}
+
+
+def test_a_whole_request_is_read_piece_by_piece_and_what_was_read_too_far_is_given_back() -> None:
+    held = Held(b"head\r\nbody+next")
+
+    assert held.read(6) == b"head\r\n"
+    held.unread(b"\r\n")
+    assert held.read() == b"\r\nbody+next"
+    held.unread(b"body+next")
+    assert (held.read(4), held.buf.getvalue(), held.take_buffered(), held.read(3)) == (b"body", b"+next", b"+next", b"")
+    held.unread(b"another")
+    assert held.read() == b"another"
 
 
 def test_turns_go_round_and_one_caller_never_has_all_threads() -> None:

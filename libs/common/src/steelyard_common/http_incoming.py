@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
+
+from gunicorn.http.unreader import Unreader
 
 MAX_HEAD = 64 * 1024
 MAX_BODY = 4 * 1024 * 1024  # the bus carries less; between the two the service says itself what is too large
@@ -95,3 +98,31 @@ class Incoming:
     def _judge(self, length: int) -> None:
         if length > MAX_BODY:
             self.refusal = 413
+
+
+class Held(Unreader):  # type: ignore[misc]
+    """A whole request, for gunicorn's parser. Its own reader copies all that is left with every piece that is read."""
+
+    def __init__(self, data: bytes) -> None:  # the rest of the base class is for reading from a socket
+        self._data = data
+        self._at = 0
+
+    @property
+    def buf(self) -> io.BytesIO:
+        """What is left, as gunicorn looks at it."""
+        return io.BytesIO(self._data[self._at :])
+
+    def read(self, size: int | None = None, read_ahead: int | None = None) -> bytes:
+        del read_ahead
+        begin, self._at = self._at, len(self._data) if size is None or size < 0 else self._at + size
+        return self._data[begin : self._at]
+
+    def unread(self, data: bytes) -> None:
+        begin = min(self._at, len(self._data)) - len(data)
+        if begin >= 0 and self._data.startswith(data, begin):  # what was read last
+            self._at = begin
+        else:
+            self._data, self._at = data + self._data[self._at :], 0
+
+    def take_buffered(self) -> bytes:
+        return self.read()

@@ -27,7 +27,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from .http import CALLER, HELD_S, WAITED_S
 from .http_files import FileSenders
-from .http_incoming import WHOLE_WITHIN_S, Incoming, refusal_of
+from .http_incoming import WHOLE_WITHIN_S, Held, Incoming, refusal_of
 from .http_outgoing import Answering, Outgoing
 from .http_turns import Names, Turns, greediest
 
@@ -107,7 +107,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         elif is_whole:
             self._forget(conn)
             conn.init()
-            conn.parser.unreader.unread(bytes(incoming.data))
+            conn.parser.unreader = Held(bytes(incoming.data))
             conn.data_ready = True
             self._hand_over(conn, incoming)
         elif self._held > MAX_HELD:

@@ -30,7 +30,8 @@ StartResponse = Callable[..., Any]
 WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 JSON_SUFFIX_UNTIL = 91
-HELD_BACK_S = 1.0  # an answer that says "too often": whoever asks again at once asks once a second
+# Answers that are held back, so that whoever asks again at once asks rarely: too often, and not signed in.
+HELD_BACK_S: dict[type[SteelyardError], float] = {TooManyRequests: 1.0, Unauthenticated: 0.2}
 METHODS = "GET, PUT, POST, DELETE, PATCH"
 LARGE_BODIES = {
     "/states/provision": MAX_PROVISION_BYTES,
@@ -83,8 +84,7 @@ class Front:
         try:
             return self._admit(environ, start_response, path, common)
         except SteelyardError as error:
-            if isinstance(error, TooManyRequests):
-                HELD_S.set(HELD_BACK_S)
+            HELD_S.set(HELD_BACK_S.get(type(error), 0.0))
             status, body, headers = error_parts(error)
             if isinstance(error, Unauthenticated) and self._sign_in.challenge:
                 headers["WWW-Authenticate"] = self._sign_in.challenge
