@@ -27,7 +27,7 @@ class Api:
         """A kept connection may have been closed while it was idle: then once more on a new one."""
         try:
             return self._call(method, path, body)
-        except http.client.RemoteDisconnected:
+        except (ConnectionResetError, BrokenPipeError):
             return self._call(method, path, body)
 
     def _call(self, method: str, path: str, body: Any) -> tuple[int, bytes]:

@@ -1,6 +1,8 @@
-"""What whole lives on fake hardware cost: ``python -m bench.lifecycle [--lives 1000] [--nodes 10000]``.
+"""What whole lives on fake hardware cost: ``python -m bench.lifecycle [--lives 1000] [--nodes 10000] [--ironic 200]``.
 
-A suite of its own. A life is: enrolled, manage, provide (with cleaning), active, deleted (with cleaning); each verb is
+A suite of its own, of ``--replicas`` processes a service. ``--ironic``: so many lives on a real Ironic 39 first (as
+``make differential`` starts it), by the same client on the same machine; its figures then stand beside ours.
+ A life is: enrolled, manage, provide (with cleaning), active, deleted (with cleaning); each verb is
 asked of all nodes at once, so that all their workflows meet. Once on an empty suite, once among ``--nodes`` idle ones.
 CPU is that of the whole control plane, PostgreSQL and nats-server included; the client's is not.
 """
@@ -14,17 +16,23 @@ import ssl
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import nats
+import psutil
 from nats.aio.msg import Msg
 
+from tests.differential import real_ironic
+
 from . import api, suite
-from .client import Load, run
+from .accounting import Tree
+from .client import Api, Load, run
 from .report import Figure, table
 
 CLIENTS = 16
 LOOK_S = 0.2
+ASK_AGAIN_S = 0.5
 LONGEST_S = 300.0
 LIFE = (("manage", "manageable"), ("provide", "available"), ("active", "active"), ("deleted", "available"))
 FAKES = {f"{name}_interface": "fake" for name in ("bios", "boot", "deploy", "inspect", "raid", "rescue", "vendor")}
@@ -60,7 +68,7 @@ class Follower:
             told_at = datetime.fromisoformat(json.loads(message.data)["time"])
             self.lags.append((datetime.now(UTC) - told_at).total_seconds())
 
-        await client.subscribe("*.*.evt.>", cb=take)
+        await client.subscribe("local.*.evt.>", cb=take)
         await client.flush()
         self._ready.set()
         await self._end.wait()
@@ -70,13 +78,17 @@ class Follower:
 class Lives:
     """``lives`` nodes that go through a life together."""
 
-    def __init__(self, running: suite.Suite, lives: int, prefix: str) -> None:
-        self._api, self._tree = running.api, running.tree
+    def __init__(self, there: Api, tree: Tree, lives: int, prefix: str) -> None:
+        self._api, self._tree = there, tree
         self._names = [f"{prefix}-{i:05d}" for i in range(lives)]
         self.seen: Counter[int] = Counter()
         self.cpu_by_service_s: dict[str, float] = {}
         self.seconds = self.cpu_s = 0.0
         self.accepted: list[Load] = []
+
+    @property
+    def refused(self) -> int:
+        return sum(count for status, count in self.seen.items() if status != 202)
 
     def live(self) -> None:
         before, start = self._tree.cpu_by_service_s(), time.perf_counter()
@@ -94,8 +106,16 @@ class Lives:
         self._api.json("POST", "/v1/nodes", body | FAKES)
 
     def _ask(self, i: int, verb: str) -> None:
-        status, _ = self._api.call("PUT", f"/v1/nodes/{self._names[i]}/states/provision", {"target": verb})
-        self.seen[status] += 1
+        """Until it is accepted; ``seen`` counts the refusals, too."""
+        end = time.monotonic() + LONGEST_S
+        while True:
+            status, body = self._api.call("PUT", f"/v1/nodes/{self._names[i]}/states/provision", {"target": verb})
+            self.seen[status] += 1
+            if status == 202:
+                return
+            if status not in (409, 503) or time.monotonic() > end:
+                raise RuntimeError(f"{verb} of {self._names[i]}: {status}: {body[:300].decode(errors='replace')}")
+            time.sleep(ASK_AGAIN_S)
 
     def _wait(self, state: str) -> None:
         """Until all are there and nobody holds them."""
@@ -114,27 +134,48 @@ class Lives:
         raise RuntimeError(f"only {there} of {len(self._names)} became {state} within {LONGEST_S:.0f} s")
 
 
-def figures(lives: int, nodes: int) -> list[Figure]:
-    with suite.running() as running:
-        Lives(running, 50, "warm").live()
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """What a life takes a real Ironic 39: CPU seconds, lives a second, verbs refused. Without one: known figures."""
+
+    cpu_s: float = 0.320
+    rate: float = 4.7
+    refused: int | None = None
+
+
+KNOWN = Peer()
+
+
+def ironic(lives: int) -> Peer:
+    """``lives`` at once on a real Ironic 39: one process, SQLite, and no bus to pay for."""
+    with real_ironic.running_ironic() as url:
+        (process,) = (each for each in psutil.Process().children() if "ironic" in " ".join(each.cmdline()))
+        there = Lives(Api(url), Tree(root=process.pid), lives, "ironic")
+        there.live()
+    return Peer(cpu_s=there.cpu_s / lives, rate=lives / there.seconds, refused=there.refused)
+
+
+def figures(lives: int, nodes: int, replicas: int = 1, peer: Peer = KNOWN) -> list[Figure]:
+    with suite.running("--replicas", str(replicas)) as running:
+        api_, tree = running.api, running.tree
+        Lives(api_, tree, 50, "warm").live()
         with Follower(running) as follower:
-            alone = Lives(running, lives, "alone")
+            alone = Lives(api_, tree, lives, "alone")
             alone.live()
         print(f"enrolling {nodes} idle nodes …", flush=True)
-        run(lambda i: api.enrol(running.api, i), nodes, CLIENTS)
-        among = Lives(running, lives, "among")
+        run(lambda i: api.enrol(api_, i), nodes, CLIENTS)
+        among = Lives(api_, tree, lives, "among")
         among.live()
     lags = Load(each=follower.lags)
-    refused = sum(count for status, count in (alone.seen + among.seen).items() if status != 202)
     return [
         *(
             Figure(f"CPU of {name} per life", "ms", 1000 * used / lives, None, None)
             for name, used in sorted(alone.cpu_by_service_s.items(), key=lambda item: -item[1])
             if 1000 * used / lives >= 0.1
         ),
-        Figure("CPU per whole life on fake hardware", "ms", 1000 * alone.cpu_s / lives, 60, 320),
-        Figure(f"whole lives, {lives} at once", "1/s", lives / alone.seconds, 25, 4.7, more=True),
-        Figure(f"verbs of {8 * lives} that were not accepted", "", refused, 0, None),
+        Figure("CPU per whole life on fake hardware", "ms", 1000 * alone.cpu_s / lives, 60, round(1000 * peer.cpu_s)),
+        Figure(f"whole lives, {lives} at once", "1/s", lives / alone.seconds, 25, round(peer.rate, 1), more=True),
+        Figure(f"verbs of {8 * lives} that were refused at first", "", alone.refused + among.refused, 0, peer.refused),
         Figure("verb accepted, p99", "ms", max(load.percentile_ms(0.99) for load in alone.accepted), None, None),
         Figure("event lag, p99", "s", lags.percentile_ms(0.99) / 1000, 1, None),
         Figure("events followed per life", "", len(follower.lags) / lives, None, None),
@@ -147,8 +188,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.lifecycle", description=__doc__)
     parser.add_argument("--lives", type=int, default=1_000, help="nodes that live at once (1000)")
     parser.add_argument("--nodes", type=int, default=10_000, help="idle nodes beside them in the second round (10000)")
+    parser.add_argument("--replicas", type=int, default=1, help="processes of each service (1)")
+    parser.add_argument("--ironic", type=int, default=0, help="so many lives on a real Ironic 39 first (0: none)")
     options = parser.parse_args()
-    print(table(figures(options.lives, options.nodes)))
+    peer = ironic(options.ironic) if options.ironic else KNOWN
+    print(table(figures(options.lives, options.nodes, options.replicas, peer)))
 
 
 if __name__ == "__main__":
