@@ -129,6 +129,7 @@ class Suite:
             "STEELYARD_DATABASE_URL": database,
             "STEELYARD_SEAL_KEYS_FILE": str(self.layout.seal_keys),
             "STEELYARD_ARTIFACTS_DIR": os.environ.get("STEELYARD_ARTIFACTS_DIR") or str(self.layout.artifacts),
+            "STEELYARD_AGENT_API_URL": os.environ.get("STEELYARD_AGENT_API_URL") or self.options.url,
             "STEELYARD_AUTH": self.options.auth,
             "STEELYARD_HTPASSWD_FILE": str(self.layout.htpasswd) if self.options.auth == "http_basic" else "",
             **sign_in.handed_on(os.environ),

@@ -15,6 +15,7 @@ from steelyard_common.health import Parts
 from steelyard_common.provider import Clock, provide
 from steelyard_common.provider.starting import now
 
+from .booting import make_booting
 from .domain.catalogue import OFFER
 from .drivers import Source
 from .drivers.converting import QemuImg
@@ -46,10 +47,14 @@ class Boot(Parts):
     def __init__(self) -> None:
         super().__init__()
         self.blueprints: list[Blueprint] = []
+        self.finishes: list[Callable[[Flask], None]] = []
 
     def http(self) -> Flask:
         """What machines ask."""
-        return make_app(self.blueprints)
+        app = make_app(self.blueprints)
+        for finish in self.finishes:
+            finish(app)
+        return app
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +133,10 @@ def start(settings: Settings) -> Boot:
     artifacts = make_artifacts(settings, database)
     artifacts.start(parts)
     parts.blueprints.append(artifact_handlers.blueprint(artifacts.reading))
+    booting = make_booting(settings, database, artifacts.artifacts, artifacts.collector.remove)
+    booting.start(parts, settings)
+    parts.blueprints += booting.blueprints(artifacts.reading)
+    parts.finishes.append(booting.watch)
     agents = Agents(
         database, settings.sealer(), Inventory(bus, settings.site), now, settings.agent_rules(),
         require_tls=settings.agent_require_tls,

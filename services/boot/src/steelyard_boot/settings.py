@@ -150,6 +150,45 @@ class ArtifactSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BootingSettings:
+    """How machines are brought up."""
+
+    agent_api_url: str = field(
+        default="",
+        metadata=env(
+            "STEELYARD_AGENT_API_URL",
+            "where machines reach the API: the agent is told so; without it no agent is booted",
+            parse=base_url,
+        ),
+    )
+    kernel_append_params: str = field(
+        default="nofb vga=normal",
+        metadata=env(
+            "STEELYARD_KERNEL_APPEND_PARAMS",
+            "kernel arguments of nodes that have none of their own; %default% in theirs stands for these",
+        ),
+    )
+    loaders_dir: str = field(
+        default="",
+        metadata=env(
+            "STEELYARD_LOADERS_DIR", "folder of boot loaders, looked into before those that the system has installed"
+        ),
+    )
+    boot_patience_s: float = field(
+        default=600,
+        metadata=env(
+            "STEELYARD_BOOT_PATIENCE_S",
+            "a boot attempt has failed when nothing was seen of the machine for so long",
+            parse=seconds,
+        ),
+    )
+    media_timeout_s: float = field(
+        default=100,
+        metadata=env("STEELYARD_MEDIA_TIMEOUT_S", "time a BMC has to insert or eject virtual media", parse=seconds),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentSettings:
     """The agent ramdisk: how it is spoken to."""
 
@@ -174,5 +213,5 @@ class AgentSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(ArtifactSettings, AgentSettings, DatabaseSettings, SealSettings, ProviderSettings):
+class Settings(ArtifactSettings, BootingSettings, AgentSettings, DatabaseSettings, SealSettings, ProviderSettings):
     """All of it; times in seconds."""

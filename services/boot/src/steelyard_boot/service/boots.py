@@ -56,12 +56,14 @@ class Boots:
         *,
         followers: Sequence[Follower] = (),
         begun: Sequence[Begun] = (),
+        media_timeout_s: float = 100,
     ) -> None:
         """``begun``: what else must happen when a node is to boot something, in the same transaction."""
+        self._media_timeout_s = media_timeout_s
         self._database, self._site, self._media, self._clock = database, site, media, clock
         self._followers, self._begun = list(followers), list(begun)
 
-    def prepare(self, node: NodeForBoot, what: BootOf, *, timeout_s: float = 100) -> Prepared:
+    def prepare(self, node: NodeForBoot, what: BootOf) -> Prepared:
         """The node boots ``what`` next. Its machine must be off: whoever is up there loses its agent session.
 
         Errors: InvalidRequest (arguments, volumes), Unsupported (this boot interface cannot bring that), and those of
@@ -70,7 +72,7 @@ class Boots:
         boot_id = str(uuid.uuid4())
         model = compose(boot_id, node, what, self._site)
         check(node, model)
-        has_token = self._media.insert(node, what, model, timeout_s) if node.by_media else False
+        has_token = self._media.insert(node, what, model, self._media_timeout_s) if node.by_media else False
         with self._database.begin() as transaction:
             store.write(transaction.connection, node, model, self._clock())
             for hook in self._begun:
@@ -82,10 +84,10 @@ class Boots:
         """From now on its own disk. What was published for it is gone; what is in the BMC's slots stays (``clear``)."""
         self._go_local(node.uuid, node)
 
-    def clear(self, node: NodeForBoot, *, timeout_s: float = 100) -> None:
+    def clear(self, node: NodeForBoot) -> None:
         """The work is over: media are ejected and gone, and the machine, should it start, boots its own disk."""
         if node.by_media:
-            self._media.remove(node, timeout_s)
+            self._media.remove(node, self._media_timeout_s)
         self._go_local(node.uuid, node)
 
     def forget(self, node_uuid: str) -> None:

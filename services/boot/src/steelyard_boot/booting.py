@@ -1,0 +1,86 @@
+"""Puts together what booting is made of; ``main`` puts it beside the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Blueprint, Flask
+from steelyard_common.bmc.line import PoolSettings
+from steelyard_common.bmc.pool import BmcPool
+from steelyard_common.db import Database
+from steelyard_common.health import Parts
+from steelyard_common.provider import Clock
+from steelyard_common.provider.starting import now
+
+from .domain.composing import Site
+from .drivers.folder import Folder
+from .drivers.loaders import Loaders
+from .drivers.remote_media import BmcMedia
+from .handlers import boot_media, boot_scripts, boot_traffic
+from .handlers.artifacts import serve
+from .service.artifacts import Artifacts
+from .service.boots import Boots
+from .service.media import Media, Shelf
+from .service.own_url import own_url
+from .service.reading import Reading
+from .service.scripts import Scripts
+from .service.traffic import Traffic
+from .service.trail import Trail
+from .settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootingParts:
+    """All that booting is made of."""
+
+    boots: Boots
+    media: Media
+    scripts: Scripts
+    traffic: Traffic
+    trail: Trail
+    loaders: Loaders
+    bmcs: BmcPool
+
+    def start(self, parts: Parts, _settings: Settings) -> None:
+        """From now on what is seen is written down."""
+        parts.add("bmcs", stop=self.bmcs.close)
+        parts.add("trail", stop=self.trail.start().stop, check=self.trail.is_alive)
+
+    def blueprints(self, reading: Reading) -> list[Blueprint]:
+        return [
+            boot_scripts.blueprint(self.scripts, self.loaders),
+            boot_media.blueprint(self.media, self.traffic, lambda key: serve(reading, key)),
+        ]
+
+    def watch(self, app: Flask) -> None:
+        boot_traffic.watch(app, self.traffic)
+
+
+def make_booting(
+    settings: Settings, database: Database, artifacts: Artifacts, remove: Callable[[str], object], clock: Clock = now
+) -> BootingParts:
+    """``remove``: one artifact, now."""
+    sealer = settings.sealer()
+    bmcs = BmcPool(PoolSettings(), sealer.open)
+    loaders = Loaders(settings.loaders_dir)
+    trail = Trail(database, settings.site, clock, settings.boot_patience_s)
+
+    def url() -> str:
+        return own_url(settings.boot_url, settings.http_bind, settings.port_file)
+
+    shelf = Shelf(
+        artifacts=artifacts, storage=Folder(settings.artifacts_dir), remove=remove, url=url,
+        api_url=settings.agent_api_url,
+    )  # fmt: skip
+    media = Media(database, shelf, BmcMedia(bmcs), loaders, clock, sealer.open)
+    site = Site(api_url=settings.agent_api_url, arguments=settings.kernel_append_params)
+    return BootingParts(
+        boots=Boots(database, site, media, clock, media_timeout_s=settings.media_timeout_s),
+        media=media,
+        scripts=Scripts(database, url, trail.note, clock, sealer.open),
+        traffic=Traffic(database, trail.note, clock),
+        trail=trail,
+        loaders=loaders,
+        bmcs=bmcs,
+    )
