@@ -116,6 +116,27 @@ def test_messages_follow_their_commit_and_leave_the_outbox(
     eventually(lambda: _outbox_size(database) == 0)
 
 
+def test_what_is_gathered_is_finished_once_with_what_the_transaction_wrote(database: Database) -> None:
+    finished: list[tuple[list[Any], int]] = []
+
+    def finish(transaction: Transaction, items: list[Any]) -> None:
+        count = transaction.connection.execute(sa.select(sa.func.count()).select_from(things)).scalar_one()
+        finished.append((items, count))
+        transaction.emit(_message(len(items)))
+
+    with database.begin() as transaction:
+        transaction.gather(finish, "a")
+        transaction.connection.execute(things.insert().values(name="x"))
+        transaction.gather(finish, "b")
+    with database.begin() as transaction:
+        transaction.gather(finish, "taken back")
+        transaction.forget()
+
+    assert finished == [(["a", "b"], 1)]
+    with database.read() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM outbox")).scalar_one() == 1
+
+
 def test_messages_wait_in_the_outbox_while_the_bus_is_away(
     database: Database, relay: Relay, memory_bus: MemoryBus
 ) -> None:

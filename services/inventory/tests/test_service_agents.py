@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from steelyard_common.contracts.steps import Done, Failed, StepResult, Wait
 from steelyard_common.errors import DeviceRefused, Unsupported
+from steelyard_inventory.store.tables import ports
 from steelyard_inventory.testing_provider import AGENT_INTERFACES, FakeProvider
 
 if TYPE_CHECKING:
@@ -267,3 +269,25 @@ def test_an_inspection_by_the_agent_ends_with_the_machine_off(stage: Stage, prov
 
     assert (stage.node(node)["provision_state"], stage.node(node)["power_state"]) == ("manageable", "power off")
     assert provider.seen[-3].steps[0].memo == {"signal": {"inventory": {}}}
+
+
+def test_who_boots_a_machine_is_told_its_ports_and_others_are_not(stage: Stage, provider: FakeProvider) -> None:
+    node = machine(stage, "available", extra={"rack": "r1"}, network_data={"links": []}, instance_name="web-1")
+    pretended = stage.add_fake("available")
+    with stage.database.begin() as transaction:
+        for number in (1, 2):
+            port = {"uuid": str(uuid.uuid4()), "node_uuid": node, "address": f"52:54:00:00:00:0{number}"}
+            transaction.connection.execute(ports.insert().values(port | {"pxe_enabled": number == 1}))
+
+    for each in (node, pretended):
+        stage.verb(each, "active")
+    provider.run()
+
+    told = {f"{step.name} {message.node['uuid']}": message.node for message in provider.seen for step in message.steps}
+    whole = told[f"prepare {node}"]
+    assert [(port["address"], port["pxe_enabled"]) for port in whole["ports"]] == [
+        ("52:54:00:00:00:01", True), ("52:54:00:00:00:02", False),
+    ]  # fmt: skip
+    assert (whole["extra"], whole["network_data"], whole["instance_name"]) == ({"rack": "r1"}, {"links": []}, "web-1")
+    assert "ports" not in told[f"set_power {node}"]
+    assert "ports" not in told[f"prepare {pretended}"]

@@ -51,11 +51,29 @@ def raw_json(column: sa.ColumnElement[Any], name: str | None = None) -> sa.Label
 
 
 class Transaction:
-    """``connection`` for the store's functions; ``emit`` puts a message into the same transaction."""
+    """``connection`` for the store's functions; ``emit`` puts a message into the same transaction; ``gather`` is for
+    messages that need something from the database first."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
         self.messages: list[Message] = []
+        self._gathered: dict[Callable[[Transaction, list[Any]], None], list[Any]] = {}
+
+    def gather(self, finish: Callable[[Transaction, list[Any]], None], item: Any) -> None:
+        """``finish`` is called once, with all its items, when everything else of the transaction is written: one
+        query for all of them instead of one each."""
+        self._gathered.setdefault(finish, []).append(item)
+
+    def finish(self) -> None:
+        """Let those who gathered go to work."""
+        while self._gathered:
+            finish = next(iter(self._gathered))
+            finish(self, self._gathered.pop(finish))
+
+    def forget(self) -> None:
+        """What was to be told is not: it was taken back."""
+        self.messages.clear()
+        self._gathered.clear()
 
     def emit(self, message: Message) -> None:
         """Errors: InvalidRequest when the message is larger than the bus can carry."""
@@ -119,6 +137,7 @@ class Database:
 
     def _close_books(self, transaction: Transaction) -> list[int]:
         """Write this transaction's outbox rows; drop those of earlier ones. → the new rows' ids"""
+        transaction.finish()
         published = self.take_published()
         try:
             if published:

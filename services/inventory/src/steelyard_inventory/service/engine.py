@@ -162,7 +162,7 @@ class Engine:
                     with transaction.connection.begin_nested():
                         self._settle(transaction, loaded, self._look, now)
                 except Exception as error:  # as above
-                    transaction.messages.clear()
+                    transaction.forget()
                     run = loaded[0].run
                     log.exception("workflow cannot be looked at", workflow=run.uuid, error=type(error).__name__)
                     store.postpone(transaction.connection, run.uuid, now + timedelta(seconds=POSTPONE_S))

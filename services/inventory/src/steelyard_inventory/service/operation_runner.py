@@ -67,7 +67,7 @@ class Runner:
             except Unavailable:
                 raise
             except Exception as error:  # a node that cannot be begun must fail alone
-                transaction.messages.clear()
+                transaction.forget()
                 log.exception("batch of an operation failed", operation=operation["uuid"], error=type(error).__name__)
                 due_at = self._look_at_one(transaction, operation, now)
         self._lifecycle.wake(due_at)
@@ -134,7 +134,7 @@ class Runner:
         except Unavailable:
             raise
         except Exception as error:  # as above
-            transaction.messages.clear()
+            transaction.forget()
             log.exception("node of an operation cannot begin", operation=operation["uuid"], error=type(error).__name__)
         counts: Tally[str] = Tally(operation["counts"])
         turn = store.pending(transaction.connection, operation, now, 1)
