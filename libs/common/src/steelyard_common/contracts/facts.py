@@ -169,6 +169,18 @@ _READING = document(
         "health": text("as the BMC says").or_null(),
     },
 )
+_ATTEMPT = {
+    "attempt": uuid("UUID of the attempt"),
+    "boot": uuid("UUID of the boot that was prepared"),
+    "purpose": text("what for", "deploy", "clean", "service", "rescue", "inspect", "ramdisk", "volume", "local"),
+    "interface": text("the node's boot interface"),
+    "outcome": text("how it ended", "booted", "failed", "replaced"),
+    "failing_hop": text("where it went no further").or_null(),
+    "reason": text("the likely reason").or_null(),
+    "began_at": time("when its first hop was seen"),
+    "duration_s": number("seconds"),
+    "hops": listing("what went well, in order", text("a hop")),
+}
 _NAMED = {"name": text("its name"), **_CHANGED}
 
 FACTS: Mapping[str, Mapping[str, EventType]] = {
@@ -220,6 +232,15 @@ FACTS: Mapping[str, Mapping[str, EventType]] = {
         "sensors": EventType(
             about="readings, if they are switched on",
             data={"readings": listing("of each sensor", _READING), "seen_at": time("when")},
+        ),
+    },
+    "boot": {
+        "boot-attempt-ended": EventType(
+            about="a machine has booted what was prepared for it, or was switched off or started again before",
+            data=_ATTEMPT,
+        ),
+        "boot-attempt-failed": EventType(
+            about="a machine that was to boot was not seen for long; names the hop and the likely reason", data=_ATTEMPT
         ),
     },
     "api-gateway": {

@@ -1,0 +1,245 @@
+"""Boot attempts as they are kept: what was seen, how they end, and why they went no further."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+from steelyard_boot.domain.boot_model import Purpose
+from steelyard_boot.domain.node_for_boot import BootOf, NodeForBoot
+from steelyard_boot.domain.waterfall import Expectation, Hop, Note, Outcome, judge
+from steelyard_boot.service.boots import Boots
+from steelyard_boot.service.trail import PowerSeen, Trail
+from steelyard_boot.store import attempts
+from steelyard_boot.store.attempts import Attempt
+from steelyard_common.contracts.facts import FACTS
+from steelyard_common.db import Database
+from steelyard_common.testing import SetClock
+
+from services.boot.tests.boot_bench import ISO, KERNEL, agent, machine
+from services.boot.tests.test_boot_scripts import LAN, NoMedia, SiteRules
+
+AGENT = Expectation(interface="ipxe", purpose="deploy", last=Hop.HEARTBEAT)
+
+
+@dataclass
+class Desk:
+    trail: Trail
+    boots: Boots
+    clock: SetClock
+    database: Database
+    node: NodeForBoot
+
+    def see(self, *hops: Hop, outcome: str = "ok", **detail: Any) -> None:
+        """A second apart."""
+        for hop in hops:
+            self.clock.advance(1)
+            self.trail.note(Note(node_uuid=self.node.uuid, hop=hop, outcome=outcome, at=self.clock(), detail=detail))
+        self.trail.flush()
+
+    def power(self, is_on: bool) -> None:
+        self.clock.advance(1)
+        self.trail.note(PowerSeen(node_uuid=self.node.uuid, is_on=is_on, at=self.clock()))
+        self.trail.flush()
+
+    def attempts(self) -> list[Attempt]:
+        with self.database.read() as connection:
+            return attempts.of_node(connection, self.node.uuid, 10)
+
+    def told(self) -> list[dict[str, Any]]:
+        with self.database.read() as connection:
+            bodies = connection.exec_driver_sql("SELECT body FROM outbox ORDER BY id").scalars()
+            return [orjson.loads(bytes(body)) for body in bodies]
+
+
+@pytest.fixture
+def desk(database: Database, clock: SetClock) -> Iterator[Desk]:
+    trail = Trail(database, "lab1", clock, patience_s=600)
+    boots = Boots(database, SiteRules(api_url=LAN), NoMedia(), clock)
+    desk = Desk(trail=trail, boots=boots, clock=clock, database=database, node=machine())
+    boots.prepare(desk.node, agent())
+    yield desk
+    trail.stop()
+
+
+WHOLE = (
+    Hop.DHCP,
+    Hop.LOADER,
+    Hop.DHCP,
+    Hop.ENTRY,
+    Hop.SCRIPT,
+    Hop.KERNEL,
+    Hop.RAMDISK,
+    Hop.DHCP,
+    Hop.LOOKUP,
+    Hop.HEARTBEAT,
+)
+
+
+def test_a_boot_that_went_well_is_one_attempt_from_power_on_to_the_first_heartbeat(desk: Desk) -> None:
+    desk.power(True)
+    desk.see(*WHOLE, Hop.HEARTBEAT)
+
+    (attempt,) = desk.attempts()
+    assert (attempt.outcome, attempt.failing_hop) == (Outcome.BOOTED, None)
+    assert [note.hop for note in attempt.notes] == [Hop.POWER, *WHOLE]
+    assert attempt.ended_at is not None
+    assert attempt.ended_at - attempt.began_at == timedelta(seconds=len(WHOLE))
+
+
+def test_its_event_says_what_the_contract_says(desk: Desk) -> None:
+    desk.see(*WHOLE)
+
+    (event,) = desk.told()
+    assert event["type"] == "org.steelyard.boot.boot-attempt-ended"
+    parts = FACTS["boot"]["boot-attempt-ended"].data
+    assert set(event["data"]) == set(parts)
+    assert event["data"]["hops"] == [hop.value for hop in WHOLE]
+
+
+def test_notes_that_come_together_are_as_good_as_one_by_one(desk: Desk) -> None:
+    start = desk.clock()
+    desk.clock.advance(100)
+    for number, hop in enumerate(reversed(WHOLE)):
+        at = start + timedelta(seconds=len(WHOLE) - number)
+        desk.trail.note(Note(node_uuid=desk.node.uuid, hop=hop, outcome="ok", at=at))
+    desk.trail.flush()
+
+    assert [attempt.outcome for attempt in desk.attempts()] == [Outcome.BOOTED]
+
+
+def test_a_machine_that_is_started_again_begins_another_attempt_and_the_first_says_why_it_ended(desk: Desk) -> None:
+    desk.power(True)
+    desk.see(Hop.DHCP, Hop.LOADER, Hop.SCRIPT)
+    desk.see(Hop.KERNEL, outcome="failed", what="kernel", status=404)
+    desk.power(True)
+    desk.see(*WHOLE)
+
+    newest, first = desk.attempts()
+    assert newest.outcome is Outcome.BOOTED
+    assert (first.outcome, first.failing_hop) == (Outcome.REPLACED, Hop.KERNEL)
+    assert "404" in str(first.reason)
+
+
+def test_a_machine_that_goes_silent_has_failed_after_the_patience_and_the_reason_names_the_hop(desk: Desk) -> None:
+    desk.power(True)
+    desk.see(Hop.DHCP, Hop.LOADER, Hop.SCRIPT, Hop.KERNEL, Hop.RAMDISK)
+
+    desk.clock.advance(599)
+    assert desk.trail.sweep() == 0
+    desk.clock.advance(2)
+    assert desk.trail.sweep() == 1
+
+    (attempt,) = desk.attempts()
+    assert (attempt.outcome, attempt.failing_hop) == (Outcome.FAILED, Hop.LOOKUP)
+    assert "ipa-api-url" in str(attempt.reason)
+    assert desk.told()[-1]["type"] == "org.steelyard.boot.boot-attempt-failed"
+
+
+def test_switching_the_machine_off_ends_its_attempt(desk: Desk) -> None:
+    desk.power(True)
+    desk.see(Hop.DHCP)
+    desk.power(False)
+
+    (attempt,) = desk.attempts()
+    assert attempt.outcome is Outcome.REPLACED
+    assert "switched off" in str(attempt.reason)
+
+
+def test_an_agent_that_lives_already_and_a_machine_nobody_prepared_make_no_attempt(desk: Desk) -> None:
+    desk.see(Hop.LOOKUP, Hop.HEARTBEAT)
+    desk.trail.note(Note(node_uuid=str(uuid.uuid4()), hop=Hop.DHCP, outcome="ok", at=desk.clock()))
+    desk.trail.flush()
+
+    assert desk.attempts() == []
+
+
+def test_what_boots_without_an_agent_has_booted_with_its_last_file(desk: Desk) -> None:
+    desk.boots.prepare(desk.node, BootOf(purpose=Purpose.RAMDISK, kernel=KERNEL))
+    desk.see(Hop.SCRIPT, Hop.KERNEL)
+    desk.boots.prepare(desk.node, BootOf(purpose=Purpose.RAMDISK, iso=ISO))
+    desk.see(Hop.SCRIPT, Hop.ISO)
+
+    assert [attempt.outcome for attempt in desk.attempts()] == [Outcome.BOOTED, Outcome.BOOTED]
+
+
+def test_two_replicas_write_into_one_attempt(desk: Desk) -> None:
+    other = Trail(desk.database, "lab1", desk.clock)
+    desk.see(Hop.DHCP)
+    other.note(Note(node_uuid=desk.node.uuid, hop=Hop.SCRIPT, outcome="ok", at=desk.clock()))
+    other.flush()
+
+    assert [[note.hop for note in attempt.notes] for attempt in desk.attempts()] == [[Hop.DHCP, Hop.SCRIPT]]
+
+
+def test_only_the_newest_attempts_are_kept(desk: Desk) -> None:
+    for _ in range(attempts.KEPT + 3):
+        desk.power(True)
+        desk.power(False)
+
+    with desk.database.read() as connection:
+        assert len(attempts.of_node(connection, desk.node.uuid, 1000)) == attempts.KEPT
+
+
+@pytest.mark.parametrize(
+    ("seen", "hop", "word"),
+    [
+        ((), Hop.POWER, "not switched on"),
+        ((Hop.POWER,), Hop.DHCP, "spanning tree"),
+        ((Hop.POWER, Hop.DHCP), Hop.LOADER, "boot file"),
+        ((Hop.DHCP, Hop.LOADER), Hop.SCRIPT, "secure boot"),
+        ((Hop.LOADER, Hop.ENTRY), Hop.SCRIPT, "entry script"),
+        ((Hop.SCRIPT,), Hop.KERNEL, "cannot reach the artifacts"),
+        ((Hop.SCRIPT, Hop.KERNEL), Hop.RAMDISK, "memory"),
+        ((Hop.KERNEL, Hop.RAMDISK, Hop.DHCP), Hop.LOOKUP, "panicked"),
+        ((Hop.ISO,), Hop.LOOKUP, "boot mode"),
+        ((Hop.RAMDISK, Hop.LOOKUP), Hop.HEARTBEAT, "no heartbeat"),
+    ],
+)
+def test_where_nothing_failed_the_next_hop_is_the_one_that_is_missing(
+    seen: tuple[Hop, ...], hop: Hop, word: str
+) -> None:
+    verdict = judge(_notes(*((each, "ok", {}) for each in seen)), AGENT)
+
+    assert verdict.hop is hop
+    assert word in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("hop", "outcome", "detail", "word"),
+    [
+        (Hop.KERNEL, "failed", {"what": "kernel", "status": 404}, "404"),
+        (Hop.RAMDISK, "partial", {"what": "ramdisk", "bytes": 5, "of_bytes": 10}, "5 of 10 bytes"),
+        (Hop.KERNEL, "failed", {"what": "kernel", "status": 503}, "could not answer"),
+        (Hop.LOADER, "failed", {"what": "snponly.efi", "transport": "tftp", "error": "timed out"}, "firewall"),
+        (Hop.RAMDISK, "failed", {"what": "ramdisk", "errno": "2d:0c"}, "ipxe.org/err"),
+        (Hop.SCRIPT, "failed", {"status": 404}, "no node has"),
+    ],
+)
+def test_what_failed_is_named_with_its_likely_reason(hop: Hop, outcome: str, detail: dict[str, Any], word: str) -> None:
+    verdict = judge(_notes((Hop.POWER, "ok", {}), (Hop.DHCP, "ok", {}), (hop, outcome, detail)), AGENT)
+
+    assert verdict.hop is hop
+    assert word in verdict.reason
+
+
+def test_a_failure_that_was_made_good_is_not_the_reason() -> None:
+    notes = _notes((Hop.KERNEL, "failed", {"status": 503}), (Hop.KERNEL, "ok", {}), (Hop.RAMDISK, "ok", {}))
+
+    assert judge(notes, AGENT).hop is Hop.LOOKUP
+
+
+def test_a_medium_that_the_bmc_never_fetched_is_named() -> None:
+    media = Expectation(interface="redfish-virtual-media", purpose="deploy", last=Hop.HEARTBEAT)
+
+    assert judge(_notes((Hop.POWER, "ok", {})), media).hop is Hop.ISO
+
+
+def _notes(*seen: tuple[Hop, str, dict[str, Any]]) -> list[Note]:
+    clock = SetClock()
+    return [Note(node_uuid="n", hop=hop, outcome=outcome, at=clock(), detail=detail) for hop, outcome, detail in seen]
