@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from steelyard_api_gateway.testing import SEAL_KEY, Api, Others, make_api
 from steelyard_common.bus import MemoryBus
 from steelyard_common.secrets import Sealer
+
+from tests.contract.oidc_issuer import Issuer
 
 
 @pytest.fixture
@@ -28,3 +32,18 @@ def api(bus: MemoryBus, others: Others) -> Api:
 @pytest.fixture
 def sealer() -> Sealer:
     return Sealer.from_text(SEAL_KEY)
+
+
+@pytest.fixture(scope="module")
+def _issuer() -> Iterator[Issuer]:
+    with Issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def issuer(_issuer: Issuer) -> Issuer:
+    """Of OpenID Connect: as new, with another key than before."""
+    _issuer.mode, _issuer.discovery, _issuer.asked = "well", {}, 0
+    _issuer.claims = {"roles": ["member"], "project": "p1"}
+    _issuer.rotate(keep=False)
+    return _issuer
