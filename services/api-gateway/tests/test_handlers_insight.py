@@ -12,9 +12,11 @@ from steelyard_api_gateway.main import TABLES
 from steelyard_api_gateway.service import refusals
 from steelyard_api_gateway.service.call import Call
 from steelyard_api_gateway.service.refusals import Refusal, Refusals
-from steelyard_api_gateway.testing import Api, Others, message
+from steelyard_api_gateway.testing import SEAL_KEY, Api, Others, message
 from steelyard_common.bus import MemoryBus
 from steelyard_common.errors import Busy, InvalidRequest, NotFound
+from steelyard_common.password_hash import hashed
+from steelyard_common.secrets import Sealer
 from steelyard_common.testing import eventually
 
 UUID = "8ac951e5-0800-43ec-be85-0af36c7d306c"
@@ -80,6 +82,15 @@ def test_secrets_of_a_plan_leave_sealed(api: Api, others: Others) -> None:
     api("POST", f"{N1}/plans", {"target": "rescue", "rescue_password": CANARY})
 
     assert others.last[1]["params"]["rescue_password"].startswith("sealed:")
+
+
+def test_a_rescue_password_leaves_as_a_hash_that_is_sealed(api: Api, others: Others) -> None:
+    others.replies["cmd.set-provision"] = b""
+
+    api("PUT", f"{N1}/states/provision", {"target": "rescue", "rescue_password": CANARY})
+
+    found = Sealer.from_text(SEAL_KEY).open(others.last[1]["rescue_password"])
+    assert found == hashed(CANARY, found.split("$")[2])
 
 
 def test_a_config_drive_leaves_sealed_as_a_whole(api: Api, others: Others) -> None:

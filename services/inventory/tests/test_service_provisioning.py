@@ -91,10 +91,10 @@ def test_a_rescue_password_stays_sealed_and_goes_with_the_end(stage: Stage, prov
     stage.verb(node, "rescue", rescue_password="sealed:k1:AAAA")
 
     row = stage.node(node)
-    assert row["instance_info"] == {"rescue_password": "******"}
-    assert row["sealed"]["instance_info"] == {"/rescue_password": "sealed:k1:AAAA"}
+    assert row["instance_info"] == {"hashed_rescue_password": "******"}
+    assert row["sealed"]["instance_info"] == {"/hashed_rescue_password": "sealed:k1:AAAA"}
     [message] = provider.receive()
-    assert message.node["sealed_instance"] == {"/rescue_password": "sealed:k1:AAAA"}
+    assert message.node["sealed_instance"] == {"/hashed_rescue_password": "sealed:k1:AAAA"}
     assert "sealed:" not in str(stage.events(node))
 
 

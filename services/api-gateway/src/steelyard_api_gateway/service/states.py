@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from steelyard_common.errors import InvalidRequest
+from steelyard_common.password_hash import hashed
 from steelyard_common.secrets import Sealer
 
 from ..domain import identifiers, values, verbs
@@ -78,6 +79,9 @@ class States:
     def _sealed(self, parameters: dict[str, Any]) -> dict[str, Any]:
         if "disable_ramdisk" in parameters:
             parameters["disable_ramdisk"] = values.boolean("disable_ramdisk", parameters["disable_ramdisk"])
+        if "rescue_password" in parameters:
+            # The rescue ramdisk wants no more than the hash; so nobody behind here ever has the password itself.
+            parameters["rescue_password"] = hashed(parameters["rescue_password"])
         sealed: dict[str, Any] = seal(parameters, self._sealer) | {
             name: seal(parameters[name], self._sealer, under_secret=True) for name in SECRET if name in parameters
         }

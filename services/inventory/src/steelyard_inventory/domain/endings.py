@@ -15,7 +15,7 @@ from .projection import SYNC, Change, Fact, NodeView, SyncRules, faulted, finish
 from .runs import Run, Status, StepStatus
 from .shown import shown_now
 from .transitions import HOLDING, Event, State, can
-from .workflows import Kind
+from .workflows import RESCUE_HASH, Kind
 
 # kind → what last_error says before the reason.
 FAILED_TO: dict[Kind, str] = {
@@ -156,8 +156,8 @@ def _after_adopt(_node: NodeView, run: Run, _now: datetime) -> Change:
 
 
 def _after_rescue(_node: NodeView, _run: Run, _now: datetime) -> Change:
-    """The password has reached the ramdisk, or never will."""
-    return Change(patch={"instance": {"rescue_password": None}, "instance_sealed": {"/rescue_password": None}})
+    """The hash of the password has reached the ramdisk, or never will."""
+    return Change(patch={"instance": {RESCUE_HASH: None}, "instance_sealed": {f"/{RESCUE_HASH}": None}})
 
 
 LEAVES: dict[Kind, Callable[[NodeView, Run, datetime], Change]] = {

@@ -20,7 +20,7 @@ from .ramdisk_plans import AGENT_CLEANS
 from .runs import Run, Status, StepStatus
 from .transitions import HOLDING, WAITING, Event, State, next_state
 from .verbs import Intent, Parked, Subject
-from .workflows import Kind
+from .workflows import RESCUE_HASH, Kind
 
 # Core steps that make a ramdisk ready, which is to be taken away again.
 PREPARES = frozenset({
@@ -177,12 +177,13 @@ def _lessee(subject: Subject, asked: Asked) -> dict[str, Any]:
     return {"lessee": str(project), "internal": {"automatic_lessee": True}}
 
 
-def _instance(asked: Asked, name: str) -> dict[str, Any]:
-    """A secret that came with the verb, kept in instance_info: shown as ******, sealed as it came."""
+def _instance(asked: Asked, name: str, kept: str = "") -> dict[str, Any]:
+    """A secret that came with the verb, kept in instance_info as ``kept``: shown as ******, sealed as it came."""
     if not asked.params.get(name):
         return {}
-    shown, sealed = sealing.split("instance_info", {name: asked.params[name]})
-    return {"instance": shown | {name: MASK}, "instance_sealed": sealed or {f"/{name}": asked.params[name]}}
+    kept = kept or name
+    shown, sealed = sealing.split("instance_info", {kept: asked.params[name]})
+    return {"instance": shown | {kept: MASK}, "instance_sealed": sealed or {f"/{kept}": asked.params[name]}}
 
 
 def _delete(subject: Subject, asked: Asked) -> Intent:
@@ -201,7 +202,7 @@ def _rescue(subject: Subject, asked: Asked) -> Intent:
     if not asked.params.get("rescue_password"):
         raise InvalidRequest('"rescue_password" is required when setting target provision state to rescue')
     intent = _begin(subject, Kind.RESCUE, Event.RESCUE, {})
-    return Intent(**{**vars(intent), "patch": _instance(asked, "rescue_password")})
+    return Intent(**{**vars(intent), "patch": _instance(asked, "rescue_password", RESCUE_HASH)})
 
 
 def _unrescue(subject: Subject, _asked: Asked) -> Intent:

@@ -67,6 +67,7 @@ LEADS_TO: dict[PowerTarget, str] = {
 POWER_STATES = frozenset({"power on", "power off"})
 BOOT_MODES = frozenset({"bios", "uefi"})
 NO_CONSOLE = "no-console"
+RESCUE_HASH = "hashed_rescue_password"  # of instance_info, as long as a rescue goes on
 NO_POWER_CHANGE = frozenset({State.CLEANING, State.CLEAN_WAIT})
 
 
