@@ -60,11 +60,11 @@ def image(url: str, data: bytes, **more: Any) -> Wish:
     return Wish(url=url, kind="image", checksum=f"sha256:{sha256(data)}", **more)
 
 
-def arrived(made: ArtifactParts, wish: Wish, timeout_s: float = 30) -> Artifact:
+def arrived(made: ArtifactParts, wish: Wish, timeout_s: float = 30, clock: Clock = now) -> Artifact:
     """Wait for it. Errors: as ``want``."""
 
     def ask() -> Artifact | None:
-        answer = made.artifacts.want(wish, now())
+        answer = made.artifacts.want(wish, clock())
         return None if isinstance(answer, Fetching) else answer
 
     found = eventually(ask, timeout_s=timeout_s, every_s=0.02)

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from steelyard_boot.domain.artifacts import Artifact, Fetching, Wish
-from steelyard_boot.main import ArtifactParts
+from steelyard_boot.domain.artifacts import Fetching, Wish
 from steelyard_boot.store import fetches
 from steelyard_common.db import Database
 from steelyard_common.errors import (
@@ -51,18 +50,6 @@ def refusal(database: Database, folder: Path, wish: Wish, kind: type[SteelyardEr
     return str(caught.value)
 
 
-def wanted(made: ArtifactParts, wish: Wish, clock: SetClock) -> str:
-    """The SHA-256 of what comes, with the clock standing."""
-
-    def ask() -> Artifact | None:
-        answer = made.artifacts.want(wish, clock())
-        return None if isinstance(answer, Fetching) else answer
-
-    found = eventually(ask)
-    assert found is not None
-    return found.sha256
-
-
 def test_another_content_than_was_meant_is_refused_with_both_sums(
     database: Database, tmp_path: Path, source: Source
 ) -> None:
@@ -96,9 +83,9 @@ def test_a_checksum_file_beside_the_image_is_asked(
     sums = source.put("/v1/SHA256SUMS", f"{sha256(b'x')}  other.img\n{sha256(DATA)} *i.img\n".encode())
     wish = Wish(url=url, kind="image", checksum=sums)
     with running(database, tmp_path, clock=clock) as made:
-        assert wanted(made, wish, clock) == sha256(DATA)
+        assert arrived(made, wish, clock=clock).sha256 == sha256(DATA)
         clock.advance(301)
-        assert wanted(made, wish, clock) == sha256(DATA)
+        assert arrived(made, wish, clock=clock).sha256 == sha256(DATA)
     assert source.requests["/v1/SHA256SUMS"] == 2
     assert source.requests["/v1/i.img"] == 1
 
@@ -283,15 +270,15 @@ def test_what_has_no_checksum_is_asked_for_again_and_fetched_only_when_it_change
 ) -> None:
     wish = Wish(url=source.put("/vmlinuz", b"one", etag='"1"'), kind="kernel")
     with running(database, tmp_path, clock=clock, artifacts_fresh_s=100) as made:
-        assert wanted(made, wish, clock) == sha256(b"one")
-        assert wanted(made, wish, clock) == sha256(b"one")
+        assert arrived(made, wish, clock=clock).sha256 == sha256(b"one")
+        assert arrived(made, wish, clock=clock).sha256 == sha256(b"one")
         assert source.requests["/vmlinuz"] == 1
         clock.advance(101)
-        assert wanted(made, wish, clock) == sha256(b"one")
+        assert arrived(made, wish, clock=clock).sha256 == sha256(b"one")
         assert (source.requests["/vmlinuz"], source.sent["/vmlinuz"]) == (2, 3)
         source.put("/vmlinuz", b"two", etag='"2"')
         clock.advance(101)
-        assert wanted(made, wish, clock) == sha256(b"two")
+        assert arrived(made, wish, clock=clock).sha256 == sha256(b"two")
 
 
 def test_what_was_lost_from_the_folder_is_fetched_again(database: Database, tmp_path: Path, source: Source) -> None:

@@ -129,12 +129,13 @@ class Collector:
             metrics.STORED_FILES.labels(row["kind"]).set(row["files"])
         return sum(int(row["bytes"]) for row in totals)
 
-    def _sweep(self, now: datetime) -> None:
+    def _sweep(self, now: datetime, older_than_s: float = ORPHAN_S) -> None:
+        """Files without a row, drafts of nobody, fetches that lead nowhere."""
         with self._database.begin() as transaction:
             needed = fetches.open_ids(transaction.connection)
             fetches.tidy(transaction.connection, now - timedelta(seconds=FORGET_S))
-        self._shelf.drafts.sweep(PREFIX, needed, ORPHAN_S)
-        old = (key for key, since in self._shelf.storage.all() if time.time() - since > ORPHAN_S)
+        self._shelf.drafts.sweep(PREFIX, needed, older_than_s)
+        old = (key for key, since in self._shelf.storage.all() if time.time() - since > older_than_s)
         for keys in _batches(old):
             with self._database.read() as connection:
                 known = store.known(connection, keys)
