@@ -30,6 +30,8 @@ CALLS: list[tuple[str, str, Any, int, str, dict[str, Any]]] = [
     ("GET", f"{N1}/steps", None, 200, "qry.node-steps", {"ident": "n1"}),
     ("GET", f"{N1}/workflows?limit=2", None, 200, "qry.node-workflows", {"limit": 2}),
     ("GET", f"/v1/workflows/{UUID}", None, 200, "qry.workflow", {"uuid": UUID}),
+    ("GET", f"{N1}/boots?limit=2&marker={UUID}", None, 200, "qry.boot-attempts", {"ident": "n1", "limit": 2}),
+    ("GET", f"{N1}/boots/{UUID}", None, 200, "qry.boot-attempt", {"ident": "n1", "attempt": UUID}),
     ("POST", f"{N1}/plans", {"target": "manage"}, 201, "cmd.create-plan", {"target": "manage", "params": {}}),
     ("GET", f"{N1}/plans/{UUID}", None, 200, "qry.plan", {"plan": UUID}),
     ("POST", f"{N1}/plans/{UUID}/apply", None, 202, "cmd.apply-plan", {"plan": UUID}),

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 from steelyard_boot.domain.boot_model import Purpose
+from steelyard_boot.domain.composing import Site as SiteRules
 from steelyard_boot.domain.node_for_boot import BootOf, NodeForBoot
 from steelyard_boot.domain.waterfall import Expectation, Hop, Note, Outcome, judge
 from steelyard_boot.service.boots import Boots
@@ -22,7 +23,7 @@ from steelyard_common.db import Database
 from steelyard_common.testing import SetClock
 
 from services.boot.tests.boot_bench import ISO, KERNEL, agent, machine
-from services.boot.tests.test_boot_scripts import LAN, NoMedia, SiteRules
+from services.boot.tests.test_boot_scripts import LAN, NoMedia
 
 AGENT = Expectation(interface="ipxe", purpose="deploy", last=Hop.HEARTBEAT)
 

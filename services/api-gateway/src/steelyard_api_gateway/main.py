@@ -182,7 +182,7 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         inspection_rules=Recipes(inventory, sealer, gate, INSPECTION_RULES),
         allocations=Allocations(inventory, gate),
         tenancy=Tenancy(inventory, gate),
-        insight=Insight(inventory, states),
+        insight=Insight(inventory, states, boot),
         operations=Operations(inventory, states, gate),
         webhooks=Webhooks(inventory, sealer, settings.webhook_networks),
         events=Events(

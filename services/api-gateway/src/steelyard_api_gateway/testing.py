@@ -33,6 +33,7 @@ QUERIES = {
         "inspection-rules", "inspection-rule", "allocations", "allocation", "node-allocation",
         "node-timeline", "node-explain", "node-steps", "node-workflows", "workflow", "plan",
     ],
+    "boot": ["boot-attempts", "boot-attempt"],
     "power": [
         "boot-device", "supported-boot-devices", "indicators", "indicator", "vendor-methods", "virtual-media",
     ],

@@ -20,6 +20,7 @@ from .drivers.remote_media import BmcMedia
 from .handlers import boot_media, boot_scripts, boot_traffic
 from .handlers.artifacts import serve
 from .service.artifacts import Artifacts
+from .service.attempts import Attempts
 from .service.boots import Boots
 from .service.media import Media, Shelf
 from .service.own_url import own_url
@@ -41,11 +42,21 @@ class BootingParts:
     trail: Trail
     loaders: Loaders
     bmcs: BmcPool
+    database: Database
+    clock: Clock
 
     def start(self, parts: Parts, _settings: Settings) -> None:
         """From now on what is seen is written down."""
         parts.add("bmcs", stop=self.bmcs.close)
         parts.add("trail", stop=self.trail.start().stop, check=self.trail.is_alive)
+
+    def attempts(self, node_uuid: Callable[[str], str]) -> Attempts:
+        return Attempts(self.database, node_uuid, self.clock)
+
+    def forget(self, node_uuid: str) -> None:
+        """The node is no more."""
+        self.boots.forget(node_uuid)
+        self.trail.forget(node_uuid)
 
     def blueprints(self, reading: Reading) -> list[Blueprint]:
         return [
@@ -83,4 +94,6 @@ def make_booting(
         trail=trail,
         loaders=loaders,
         bmcs=bmcs,
+        database=database,
+        clock=clock,
     )

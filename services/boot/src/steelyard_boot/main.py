@@ -25,6 +25,7 @@ from .drivers.folder import Drafts, Folder
 from .drivers.oci import Registry
 from .handlers import agents as agent_handlers
 from .handlers import artifacts as artifact_handlers
+from .handlers import boot_attempts as boot_attempt_handlers
 from .handlers.http import make_app
 from .handlers.steps import step_functions
 from .service.agents import Agents
@@ -137,11 +138,13 @@ def start(settings: Settings) -> Boot:
     booting.start(parts, settings)
     parts.blueprints += booting.blueprints(artifacts.reading)
     parts.finishes.append(booting.watch)
+    inventory = Inventory(bus, settings.site)
     agents = Agents(
-        database, settings.sealer(), Inventory(bus, settings.site), now, settings.agent_rules(),
-        require_tls=settings.agent_require_tls,
-    )  # fmt: skip
+        database, settings.sealer(), inventory, now, settings.agent_rules(), require_tls=settings.agent_require_tls
+    )
     bus.serve(NAME, agent_handlers.endpoints(settings.site, agents))
+    bus.serve(NAME, boot_attempt_handlers.endpoints(settings.site, booting.attempts(inventory.node_uuid)))
+    boot_attempt_handlers.listen(bus, settings.site, booting.trail.note, booting.forget)
     provide(parts, bus, settings, OFFER, step_functions(now))
     return parts
 

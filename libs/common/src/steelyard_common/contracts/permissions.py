@@ -12,7 +12,7 @@ nats-server. Rules of this table
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import subjects
 from .catalogue import is_external, is_interface
@@ -48,6 +48,7 @@ class Row:
     runs_steps_of: Sequence[str] = ()  # interfaces
     rules_workflows: bool = False  # makes the streams, dispatches steps, takes results
     observes: Sequence[str] = ()  # services whose events it takes with a durable consumer
+    hears: Mapping[str, str] = field(default_factory=dict)  # its durable consumer → the fact of inventory's that it takes
     records: bool = False  # takes all events with the durable consumers of the timeline and of webhooks
     tells: bool = False  # tells events in its own name without answering anything
     reads_events: bool = False  # all events, by consumers of its own
@@ -76,7 +77,10 @@ ROWS: Mapping[str, Row] = {
     ),
     INVENTORY: Row(serves=True, rules_workflows=True, observes=tuple(PROVIDERS), records=True),
     "power": _provider("power", "qry.power-targets"),
-    "boot": _provider("boot", "qry.ramdisk-node", "qry.node-uuid", "cmd.observe-agents"),
+    "boot": replace(
+        _provider("boot", "qry.ramdisk-node", "qry.node-uuid", "qry.node-volumes", "cmd.observe-agents"),
+        hears={subjects.heard_durable("boot", fact): fact for fact in ("power-state-changed", "node-deleted")},
+    ),
     "inspector": _provider("inspector"),
     "firmware": _provider("firmware"),
     "console": _provider("console"),
@@ -169,6 +173,9 @@ def _consumers(site: str, row: Row) -> list[tuple[str, str, str]]:
     ]
     if row.rules_workflows:
         found.append((RESULTS_STREAM, subjects.RESULTS_DURABLE, subjects.result(site, "*")))
+    found += [
+        (EVENTS_STREAM, durable, subjects.event(site, INVENTORY, fact, "*")) for durable, fact in row.hears.items()
+    ]
     if row.records:
         durables = (subjects.TIMELINE_DURABLE, subjects.WEBHOOKS_DURABLE)
         found += [(EVENTS_STREAM, durable, subjects.all_events(site)) for durable in durables]

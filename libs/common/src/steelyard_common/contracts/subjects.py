@@ -69,6 +69,11 @@ def step_durable(interface: str) -> str:
     return f"step-{interface}"
 
 
+def heard_durable(service: str, fact: str) -> str:
+    """A service's own consumer of one fact of inventory's."""
+    return f"{service}-{fact}"
+
+
 def observer_durable(service: str) -> str:
     """Inventory's consumer of what another service has seen."""
     return f"inventory-{service}"

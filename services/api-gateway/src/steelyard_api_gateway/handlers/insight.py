@@ -1,4 +1,4 @@
-"""Additions to Ironic's API below `/v1/nodes/{n}`: timeline, explain, steps, workflows, plans. From 1.1 on."""
+"""Additions to Ironic's API below `/v1/nodes/{n}`: timeline, explain, steps, workflows, boots, plans."""
 
 from __future__ import annotations
 
@@ -36,6 +36,15 @@ def show_workflow(asked: Asked, uuid: str) -> Response:
     return document(asked.services.insight.workflow(asked.call, uuid))
 
 
+def list_boots(asked: Asked, ident: str) -> Response:
+    return document(asked.services.insight.boots(asked.call, ident, asked.query()))
+
+
+def show_boot(asked: Asked, ident: str, attempt: str) -> Response:
+    asked.no_query()
+    return document(asked.services.insight.boot(asked.call, ident, attempt))
+
+
 def make_plan(asked: Asked, ident: str) -> Response:
     asked.no_query()
     body = asked.services.insight.make_plan(asked.call, ident, asked.json())
@@ -63,6 +72,8 @@ ROUTES = [
     _get(path=f"{NODE}/explain", handler=explain),
     _get(path=f"{NODE}/steps", handler=list_steps),
     _get(path=f"{NODE}/workflows", handler=list_workflows),
+    _get(path=f"{NODE}/boots", handler=list_boots),
+    _get(path=f"{NODE}/boots/<attempt>", handler=show_boot),
     _get(path="/workflows/<uuid>", handler=show_workflow),
     _change(path=f"{NODE}/plans", handler=make_plan, success=201),
     _get(path=f"{NODE}/plans/<plan>", handler=show_plan),

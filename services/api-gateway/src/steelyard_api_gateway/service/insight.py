@@ -14,8 +14,8 @@ from .states import States
 class Insight:
     """Questions below `/v1/nodes/{n}` and on `/v1/workflows`, and plans."""
 
-    def __init__(self, inventory: Upstream, states: States) -> None:
-        self._inventory = inventory
+    def __init__(self, inventory: Upstream, states: States, boot: Upstream) -> None:
+        self._inventory, self._boot = inventory, boot
         self._states = states
 
     def timeline(self, call: Call, ident: str, query: Query) -> bytes:
@@ -34,6 +34,16 @@ class Insight:
         """Inventory hides those of nodes that the caller is not shown."""
         body = {"api": call.api(), "uuid": identifiers.uuid("workflow", uuid)}
         return self._inventory.query("workflow", body, call.headers())
+
+    def boots(self, call: Call, ident: str, query: Query) -> bytes:
+        given = identifiers.from_path("node", ident, call.minor)
+        body = {"api": call.api(), "ident": given, **insight_queries.workflows(query)}
+        return self._boot.query("boot-attempts", body, call.headers())
+
+    def boot(self, call: Call, ident: str, attempt: str) -> bytes:
+        given = identifiers.from_path("node", ident, call.minor)
+        body = {"api": call.api(), "ident": given, "attempt": identifiers.uuid("boot attempt", attempt)}
+        return self._boot.query("boot-attempt", body, call.headers())
 
     def make_plan(self, call: Call, ident: str, body: Any) -> bytes:
         """A dry run of states/provision: takes what that takes, and begins nothing."""

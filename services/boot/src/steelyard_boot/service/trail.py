@@ -81,6 +81,11 @@ class Trail:
         """The agent looked itself up, or was heard of for the first time."""
         self.note(Note(node_uuid=node_uuid, hop=hop, outcome=OK, at=self._clock(), detail=detail or {}))
 
+    def forget(self, node_uuid: str) -> None:
+        """The node is no more."""
+        with self._database.begin() as transaction:
+            store.forget(transaction.connection, node_uuid)
+
     def flush(self) -> int:
         """Write what waits. → how many notes. Errors: Unavailable; what was taken is lost then."""
         written = 0

@@ -303,6 +303,10 @@ _INSIGHT = {
     f"GET {NODE}/workflows": Operation(
         does="List the workflows of a node", query=("limit", "marker"), answer="Document", many="workflows"
     ),
+    f"GET {NODE}/boots": Operation(
+        does="List the boot attempts of a node, hop by hop", query=("limit", "marker"), answer="Document", many="boots"
+    ),
+    f"GET {NODE}/boots/<attempt>": Operation(does="Show a boot attempt of a node", answer="Document"),
     "GET /workflows/<uuid>": Operation(does="Show a workflow with its steps", answer="Document"),
     f"POST {NODE}/plans": Operation(does="Plan a change of state without beginning it", body="Document",
                                     answer="Document"),
