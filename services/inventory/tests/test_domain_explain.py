@@ -188,9 +188,15 @@ GOLDEN: list[tuple[Situation, str]] = [
     (
         at(replace(STEP, label="deploy.wait", status="waiting", signal="heartbeat"), State.CLEAN_WAIT),
         "Cleaning n1 has been going on for 60 s, asked for by ada. It is at step 2 of 5, deploy.wait. It waits for the "
-        "agent on the node to call, for 30 s. The machine has to boot the ramdisk and its agent to reach the API. If it "
-        "does not come: is the machine on, does it boot from the right network, and does the agent reach the API's "
-        "address?",
+        "agent's first call, for 30 s. The machine has to boot the ramdisk and its agent to reach the API: GET "
+        "/v1/nodes/n1/boots shows how far it came. If it does not come: is the machine on, does it boot from the right "
+        "network, and does the agent reach the API's address?",
+    ),
+    (
+        at(replace(STEP, label="deploy.erase_devices", status="waiting", signal="heartbeat"), State.CLEAN_WAIT),
+        "Cleaning n1 has been going on for 60 s, asked for by ada. It is at step 2 of 5, deploy.erase_devices. It waits "
+        "for the agent on the node to call, for 30 s. The agent is at work on deploy.erase_devices and calls every few "
+        "minutes, and when it is done; each call puts the deadline off.",
     ),
     (
         at(replace(STEP, label="power.verify", status="sleeping", failures=1, retries=2, error="no answer"),

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from steelyard_common.contracts.steps import Done, Failed, StepResult, Wait
+from steelyard_common.db import Database
 from steelyard_common.errors import DeviceRefused, Unsupported
-from steelyard_inventory.store.tables import ports
-from steelyard_inventory.testing_provider import AGENT_INTERFACES, FakeProvider
+from steelyard_common.testing import SetClock
+from steelyard_inventory.service.ramdisks import Ramdisks
+from steelyard_inventory.store.tables import nodes, ports
+from steelyard_inventory.store.workers import announce
+from steelyard_inventory.testing import Desk
+from steelyard_inventory.testing_provider import AGENT_INTERFACES, FAKE_INTERFACES, FakeProvider, announcements
 
 if TYPE_CHECKING:
     from .conftest import Stage
@@ -177,7 +182,9 @@ def test_a_heartbeat_that_comes_while_the_slice_is_out_is_not_lost(stage: Stage,
     stage.bus.deliver()
     [erasing] = provider.receive()
 
-    stage.lifecycle.send_signal(node, "heartbeat")
+    ramdisks = Ramdisks(stage.database, stage.clock, stage.engine.wake)
+    heartbeat = {"node": node, "boot": None, "notes": {"agent_url": "https://192.0.2.7:9999"}}
+    assert [each["taken"] for each in ramdisks.observe([heartbeat])] == ["taken"]
     stage.answer(erasing, HEARTBEAT)
     stage.tick()
 
@@ -291,3 +298,30 @@ def test_who_boots_a_machine_is_told_its_ports_and_others_are_not(stage: Stage, 
     assert (whole["extra"], whole["network_data"], whole["instance_name"]) == ({"rack": "r1"}, {"links": []}, "web-1")
     assert "ports" not in told[f"set_power {node}"]
     assert "ports" not in told[f"prepare {pretended}"]
+
+
+def test_a_plan_tells_the_boots_the_waits_and_what_is_not_known_yet(
+    desk: Desk, database: Database, clock: SetClock
+) -> None:
+    with database.begin() as transaction:
+        for word in announcements(agents=True):
+            announce(transaction.connection, word, clock())
+    fakes = {name: "fake" for name in FAKE_INTERFACES if name not in AGENT_INTERFACES}
+    node = desk.create(name="n1", properties={"capabilities": "boot_mode:uefi"})["uuid"]
+    values = {**fakes, **AGENT_INTERFACES, "provision_state": "available", "instance_info": {"image_source": "x"}}
+    with database.begin() as transaction:
+        where = nodes.c.uuid == node
+        transaction.connection.execute(nodes.update().where(where).values(values | {"boot_mode": "bios"}))
+
+    plan = desk.tell("create-plan", ident="n1", target="active", params={})
+
+    assert plan["would_be_refused"] == []
+    assert [step["step"] for step in plan["steps"]][:4] == ["set_power", "prepare", "set_boot_mode", "set_boot_device"]
+    assert (plan["power_changes"], plan["starts"]) == (["power off", "power on", "power off", "power on"], 2)
+    [wait] = plan["waits"]
+    assert (plan["steps"][wait["order"] - 1]["step"], wait["limit_s"]) == ("wait", 1800.0)
+    assert "after 30 min the work has failed" in wait["then"]
+    assert "/boots" in wait["then"]
+    assert plan["needs_ramdisk"]
+    assert plan["unknowns"] == ["the agent's own steps are known when it is up; they join by their priority then"]
+    assert plan["estimate"]["text"].endswith("; the agent's own steps come on top")

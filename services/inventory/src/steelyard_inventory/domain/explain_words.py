@@ -70,6 +70,9 @@ WAY_BACK = {
 }
 
 
+AGENT_AHEAD = "Which steps the agent adds is known when it has said what it can do."
+
+
 def ago(then: datetime | None, now: datetime) -> str:
     return "for an unknown time" if then is None else f"for {span(max(0.0, (now - then).total_seconds()))}"
 
@@ -106,7 +109,8 @@ def where(node: Situation) -> str:
 
 
 def left(work: Work) -> str:
-    return f"Going by earlier runs, it should be done in {words(work.left)}." if work.left.known else ""
+    known = f"Going by earlier runs, it should be done in {words(work.left)}." if work.left.known else ""
+    return joined(known, AGENT_AHEAD if work.asks_agent else "")
 
 
 def joined(*parts: str) -> str:

@@ -9,6 +9,7 @@ from .situation import NO_DEADLINE, Explanation, Situation, told
 from .transitions import HOLDING, WAITING
 
 AGENT_SIGNALS = frozenset({"heartbeat", "agent"})
+FIRST_CALL = "deploy.wait"  # the step that waits for an agent after its machine was started
 
 
 def working_actions(node: Situation, *first: Action) -> tuple[Action, ...]:
@@ -64,15 +65,23 @@ def hold(node: Situation) -> Explanation:
 def waits_for_signal(node: Situation) -> Explanation:
     work, step = node.work, node.step
     assert work is not None and step is not None  # noqa: S101, PT018 - the case asked
-    if step.signal in AGENT_SIGNALS:
-        what = "the agent on the node to call"
+    if step.signal in AGENT_SIGNALS and step.label == FIRST_CALL:
+        what = "the agent's first call"
         why = (
-            "The machine has to boot the ramdisk and its agent to reach the API. If it does not come: is the machine "
-            "on, does it boot from the right network, and does the agent reach the API's address?"
+            "The machine has to boot the ramdisk and its agent to reach the API: "
+            f"GET /v1/nodes/{node.called}/boots shows how far it came. If it does not come: is the machine on, does it "
+            "boot from the right network, and does the agent reach the API's address?"
         )
         looks: tuple[Action, ...] = (
             actions.look("See if the machine is on", f"node show {node.called} --fields power_state boot_mode"),
         )
+    elif step.signal in AGENT_SIGNALS:
+        what = "the agent on the node to call"
+        why = (
+            f"The agent is at work on {step.label} and calls every few minutes, and when it is done; each call puts "
+            "the deadline off."
+        )
+        looks = ()
     else:
         what = f"the signal “{step.signal}”"
         why = "A step provider or somebody outside has to say so; nothing can be hurried from here."

@@ -10,15 +10,19 @@ from typing import Any
 import orjson
 from steelyard_common.contracts.catalogue import StepSpec
 
-from .estimates import Estimate, words
+from .agent_steps import FIND
+from .choosing import HOLD, WAIT
+from .estimates import Estimate, span, words
 from .plans import Plan, PlannedStep
+from .ramdisk_plans import SKIP
 from .step_offer import masked
-from .workflows import REBOOTS, Kind
+from .workflows import REBOOTS, SWITCHES_OFF, Kind, PowerTarget
 
 TOUCHES_DISKS = re.compile(
     r"eras|wipe|format|overwrit|(writes?|destroys?|deletes?)\b.*\b(disk|volume|data)", re.IGNORECASE
 )
 REBOOT_WORDS = frozenset(str(target) for target in REBOOTS)
+START_WORDS = frozenset(str(target) for target in PowerTarget if target not in SWITCHES_OFF)
 # What a plan was made from → what is said when it is no longer so.
 CHANGED = {
     "revision": "The node's record was changed",
@@ -32,7 +36,8 @@ CHANGED = {
 
 def document(kind: Kind | None, plan: Plan, each: Mapping[str, Estimate], whole: Estimate) -> dict[str, Any]:
     """``each``: step → how long it takes; ``whole``: all of them."""
-    steps = [_step(number, step, each) for number, step in enumerate(plan.steps, start=1)]
+    finds = any(step.name == FIND for step in plan.steps)
+    steps = [_step(number, step, each, finds=finds) for number, step in enumerate(plan.steps, start=1)]
     targets = [str(step.args.get("target")) for step in plan.steps if step.label == "power.set_power"]
     unknown = [step.label for step in plan.steps if not step.is_known]
     return {
@@ -40,14 +45,38 @@ def document(kind: Kind | None, plan: Plan, each: Mapping[str, Estimate], whole:
         "steps": steps,
         "power_changes": targets,
         "reboots": sum(target in REBOOT_WORDS for target in targets),
+        "starts": sum(target in START_WORDS for target in targets),
+        "waits": [_wait(number, step) for number, step in enumerate(plan.steps, start=1) if _waits(step)],
         "touches_disks": [step.label for step in plan.steps if any(TOUCHES_DISKS.search(e) for e in step.effects)],
         "needs_ramdisk": plan.needs_ramdisk,
         "unknowns": [
             *([plan.pending] if plan.pending else []),
             *(f"{label}: nobody announced it; it is judged when the agent is up" for label in unknown),
         ],
-        "estimate": whole.to_dict(),
+        "estimate": _estimated(plan, whole),
     }
+
+
+def _waits(step: PlannedStep) -> bool:
+    return step.name in (WAIT, HOLD) and step.children is None
+
+
+def _wait(number: int, step: PlannedStep) -> dict[str, Any]:
+    """Where the work stands still till somebody says something: what for, and what happens when nobody does."""
+    if (seconds := step.args.get("seconds")) is not None:
+        return {"order": number, "for": f"{seconds} s", "limit_s": seconds, "then": "it goes on"}
+    held = step.name == HOLD
+    limit = step.wait_s or step.timeout_s
+    what = (
+        "somebody to unhold it" if held else "the agent's first call" if step.source == "core" else "the agent's call"
+    )
+    look = "" if held else "; GET /v1/nodes/<node>/boots shows how far it came"
+    return {"order": number, "for": what, "limit_s": limit, "then": f"after {span(limit)} the work has failed{look}"}
+
+
+def _estimated(plan: Plan, whole: Estimate) -> dict[str, Any]:
+    told = whole.to_dict()
+    return told | {"text": f"{told['text']}; the agent's own steps come on top"} if plan.pending else told
 
 
 def basis(node: Mapping[str, Any], plan: Plan, catalogue: Sequence[StepSpec]) -> dict[str, Any]:
@@ -74,13 +103,15 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _step(number: int, step: PlannedStep, each: Mapping[str, Estimate]) -> dict[str, Any]:
-    took = each.get(step.label)
+def _step(number: int, step: PlannedStep, each: Mapping[str, Estimate], *, finds: bool) -> dict[str, Any]:
+    """``finds``: the plan asks first if the agent runs already."""
+    took = each.get(step.asked or step.label)
     return {
         "order": number, "interface": step.interface, "step": step.name, "asked_as": step.asked or step.label,
         "args": masked(step.args), "source": step.source, "priority": step.priority,
         "requires_ramdisk": step.requires_ramdisk, "abortable": step.abortable, "effects": list(step.effects),
-        "undo": step.undo, "children": list(step.children) if step.children is not None else None,
+        "undo": step.undo, "unless_agent_runs": finds and step.alive == SKIP,
+        "children": list(step.children) if step.children is not None else None,
         "takes": words(took) if took is not None else "unknown",
     }  # fmt: skip
 

@@ -35,7 +35,8 @@ class StepNow:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """An unfinished workflow. ``due_at``: when the engine looks again; ``left``: how long it will still take."""
+    """An unfinished workflow. ``due_at``: when the engine looks again; ``left``: how long it will still take;
+    ``asks_agent``: its agent is still to be asked which steps it has."""
 
     uuid: str
     kind: str
@@ -47,6 +48,7 @@ class Work:
     due_at: datetime | None = None
     abort_asked_at: datetime | None = None
     left: Estimate = UNKNOWN
+    asks_agent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

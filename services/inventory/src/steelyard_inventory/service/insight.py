@@ -12,6 +12,7 @@ from steelyard_common.contracts.api import INTERFACES
 from steelyard_common.db import Database
 from steelyard_common.errors import NotFound
 
+from ..domain.agent_steps import READ
 from ..domain.estimates import UNKNOWN, Estimate, estimate, left
 from ..domain.explain import explain
 from ..domain.situation import Explanation, Held, Queue, Situation, StepNow, Work, veiled
@@ -108,6 +109,7 @@ class Insight:
             asked_by=cause.get("user") or (None if cause.get("origin") in (None, "api") else str(cause["origin"])),
             step=step, parked=run["parked"], due_at=run["due_at"], abort_asked_at=run["abort_asked_at"],
             left=_left(connection, run, str(node["driver"]), now),
+            asks_agent=any(each["name"] == READ and each["status"] == "pending" for each in steps),
         )  # fmt: skip
 
 
@@ -139,7 +141,7 @@ def _step_document(step: Row, hidden: Collection[str]) -> dict[str, Any]:
         "index": step["index"], "interface": step["interface"], "step": step["name"], "args": masked(step["args"]),
         "source": info.get("source", "core"), "priority": info.get("priority", 0), "status": step["status"],
         "attempts": step["attempt"], "failures": step["failures"], "retries": step["retries"],
-        "progress": step["progress"], "waits_for": step["signal"], "deadline_at": step["deadline_at"],
+        "progress": step["progress"], "waits_for": _waits_for(step), "deadline_at": step["deadline_at"],
         "started_at": step["started_at"], "finished_at": step["finished_at"],
         "error": _error(step, hidden),
     }  # fmt: skip
@@ -170,13 +172,23 @@ def _held(lock: Row) -> Held:
 def _step(step: Row, node: Row, directory: Directory) -> StepNow:
     info = step["info"]
     return StepNow(
-        label=str(info.get("asked") or f"{step['interface']}.{step['name']}"), status=step["status"],
+        label=_asked(step), status=step["status"],
         number=step["index"] + 1, started_at=step["started_at"], deadline_at=step["deadline_at"],
-        signal=step["signal"], progress=step["progress"], attempt=step["attempt"], failures=step["failures"],
+        signal=_waits_for(step), progress=step["progress"], attempt=step["attempt"], failures=step["failures"],
         retries=step["retries"], error=(step["error"] or {}).get("message"),
         children=tuple(info.get("children") or ()), is_abortable=bool(info.get("abortable", True)),
         is_served=_is_served(step["interface"], node, directory),
     )  # fmt: skip
+
+
+def _waits_for(step: Row) -> str | None:
+    """A signal that came while the step's slice was out is nothing that it waits for."""
+    return step["signal"] if step["status"] == "waiting" else None
+
+
+def _asked(step: Row) -> str:
+    """Its name as it was asked for, by which its earlier runs are known, too."""
+    return str(step["info"].get("asked") or f"{step['interface']}.{step['name']}")
 
 
 def _is_served(interface: str, node: Row, directory: Directory) -> bool:
@@ -200,7 +212,7 @@ def _unserved(node: Row, directory: Directory) -> tuple[tuple[str, str], ...]:
 def _left(connection: Connection, run: Row, driver: str, now: datetime) -> Estimate:
     """From what is not done yet; the step at work counts less what it has taken already."""
     ahead = run["steps"][run["current_step"] :]
-    names = [f"{step['interface']}.{step['name']}" for step in ahead]
+    names = [_asked(step) for step in ahead]
     if not names:
         return UNKNOWN
     durations = history.read_durations(connection, driver, sorted(set(names)))

@@ -65,7 +65,7 @@ class Plans:
             connection = transaction.connection
             node = _read(connection, ident)
             made = self._plan(connection, node, request)
-            labels = [step.label for step in made.plan.steps]
+            labels = [step.asked or step.label for step in made.plan.steps]
             durations = history.read_durations(connection, str(node.facts.driver), sorted(set(labels)))
             each = {label: estimate([label], durations) for label in set(labels)}
             kind = made.intent.kind if made.intent else None

@@ -27,8 +27,9 @@ _AT_WORK = text(
     "WHERE l.node_uuid = ANY(CAST(:uuids AS uuid[])) AND coalesce(l.expires_at > :now, true) UNION ALL "
     "SELECT w.node_uuid::text, w.uuid::text FROM workflows w "
     "JOIN steps s ON s.workflow_uuid = w.uuid AND s.index = w.current_step "
-    "WHERE w.node_uuid = ANY(CAST(:uuids AS uuid[])) AND w.finished_at IS NULL AND s.status = 'waiting' "
-    "AND s.signal = :signal"
+    "WHERE w.node_uuid = ANY(CAST(:uuids AS uuid[])) AND w.finished_at IS NULL AND (s.status = 'waiting' "
+    "AND s.signal = :signal OR s.status = 'dispatched' AND s.signal IS DISTINCT FROM :signal "
+    "AND s.interface IN ('deploy', 'rescue'))"
 )
 _NOTE = text(
     "UPDATE nodes t SET driver_internal_info = (t.driver_internal_info || d.notes) "
@@ -67,7 +68,8 @@ def take(connection: Connection, uuids: Collection[str]) -> Sequence[RowMapping]
 def at_work(
     connection: Connection, uuids: Collection[str], signal: str, now: datetime
 ) -> tuple[set[str], dict[str, str]]:
-    """→ the nodes that somebody holds; node → its workflow that waits for ``signal``."""
+    """→ the nodes that somebody holds; node → its workflow that waits for ``signal``, or may be about to: its slice is
+    out."""
     held: set[str] = set()
     waiting: dict[str, str] = {}
     for node, workflow in connection.execute(_AT_WORK, {"uuids": list(uuids), "signal": signal, "now": now}):
