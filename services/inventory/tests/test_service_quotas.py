@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from steelyard_common.errors import Forbidden, InvalidRequest
+from steelyard_common.errors import Forbidden, InvalidRequest, PreconditionFailed
 from steelyard_inventory import settings
 from steelyard_inventory.store.tables import nodes
 from steelyard_inventory.testing import Desk
@@ -141,3 +141,18 @@ def test_settings_of_tenancy_are_read() -> None:
     assert settings.class_limits("big=3, *=0") == {"big": 3, "*": 0}
     assert settings.trait_names("CUSTOM_B,CUSTOM_A") == ("CUSTOM_A", "CUSTOM_B")
     assert settings.property_path("properties.location.zone") == ("location", "zone")
+
+
+def test_quotas_have_an_etag_and_a_change_meant_for_others_is_refused(desk: Desk) -> None:
+    desk.tell("set-quotas", project="p", quotas={"big": 2, "*": 0})
+    quotas = desk.inventory.quotas
+    seen = quotas.show("p").tag.strip('"')
+
+    assert quotas.set("p", {"*": 0, "big": 3}, [seen]).tag != seen
+    for change in (lambda: quotas.set("p", {"big": 9}, [seen]), lambda: quotas.delete("p", ["x", seen])):
+        with pytest.raises(PreconditionFailed, match="no longer those of the ETag"):
+            change()
+
+    assert desk.ask("quotas", project="p")["quotas"] == {"*": 0, "big": 3}
+    quotas.delete("p", [quotas.show("p").tag.strip('"')])
+    assert desk.ask("quotas", project="p")["quotas"] == {}

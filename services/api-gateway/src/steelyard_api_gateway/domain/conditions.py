@@ -20,7 +20,7 @@ _CONDITIONAL = re.compile(
     r"|/(ports|portgroups|chassis|allocations|deploy_templates|runbooks|inspection_rules)/<ident>"
     r"|/volume/(connectors|targets)/<ident>"
     r"|/runbooks/<ident>/traits(/<trait>)?"
-    r"|/webhooks/<uuid>)"
+    r"|/webhooks/<uuid>|/quotas/<project>)"
 )
 
 

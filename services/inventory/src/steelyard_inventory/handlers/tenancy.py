@@ -38,6 +38,8 @@ def endpoints(site: str, tags: Tags, quotas: Quotas) -> Sequence[Endpoint]:
     )
     table.query("usage", UsageSchema, lambda r: quotas.usage(r.body["project"]))
     table.query("quotas", ProjectSchema, lambda r: quotas.show(r.body["project"]))
-    table.command("set-quotas", QuotasSchema, lambda r: quotas.set(r.body["project"], r.body["quotas"]))
-    table.command("delete-quotas", ProjectSchema, lambda r: quotas.delete(r.body["project"]))
+    table.command(
+        "set-quotas", QuotasSchema, lambda r: quotas.set(r.body["project"], r.body["quotas"], caller(r).if_match)
+    )
+    table.command("delete-quotas", ProjectSchema, lambda r: quotas.delete(r.body["project"], caller(r).if_match))
     return table.rows

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
+import orjson
 from sqlalchemy import Connection
+from steelyard_common.bus.types import Tagged
 from steelyard_common.db import Database
+from steelyard_common.errors import PreconditionFailed
 
 from ..domain import quota_rules
 from ..store import quotas
@@ -19,21 +23,28 @@ class Quotas:
         self._database = database
         self._defaults = defaults
 
-    def show(self, project: str) -> dict[str, Any]:
+    def show(self, project: str) -> Tagged:
         with self._database.read() as connection:
             return self._document(project, quotas.limits(connection, project))
 
-    def set(self, project: str, limits: Any) -> dict[str, Any]:
-        """All limits of the project anew. Errors: InvalidRequest."""
+    def set(self, project: str, limits: Any, if_match: Sequence[str] | None = None) -> Tagged:
+        """All limits of the project anew. Errors: InvalidRequest, PreconditionFailed."""
         wanted = quota_rules.checked(limits)
-        with self._database.begin() as transaction:
-            quotas.replace(transaction.connection, project, wanted)
+        self._replace(project, wanted, if_match)
         return self._document(project, wanted)
 
-    def delete(self, project: str) -> None:
-        """From now on the installation's apply."""
+    def delete(self, project: str, if_match: Sequence[str] | None = None) -> None:
+        """From now on the installation's apply. Errors: PreconditionFailed."""
+        self._replace(project, {}, if_match)
+
+    def _replace(self, project: str, wanted: Mapping[str, int], if_match: Sequence[str] | None) -> None:
         with self._database.begin() as transaction:
-            quotas.replace(transaction.connection, project, {})
+            quotas.lock(transaction.connection, [project])
+            if if_match is not None and _version(quotas.limits(transaction.connection, project)) not in if_match:
+                raise PreconditionFailed(
+                    f"The quotas of project {project} are no longer those of the ETag in If-Match. Read them again."
+                )
+            quotas.replace(transaction.connection, project, wanted)
 
     def usage(self, project: str | None) -> dict[str, Any]:
         """``project`` None: of all."""
@@ -53,8 +64,14 @@ class Quotas:
         left = counts["available"] if limit is None else max(0, min(counts["available"], limit - counts["used"]))
         return {"project": project, "resource_class": resource_class, **counts, "limit": limit, "may_create": left}
 
-    def _document(self, project: str, own: Mapping[str, int]) -> dict[str, Any]:
-        return {"project": project, "quotas": dict(sorted(own.items())), "defaults": dict(self._defaults)}
+    def _document(self, project: str, own: Mapping[str, int]) -> Tagged:
+        shown = {"project": project, "quotas": dict(sorted(own.items())), "defaults": dict(self._defaults)}
+        return Tagged.of(orjson.dumps(shown), f'"{_version(own)}"')
+
+
+def _version(own: Mapping[str, int]) -> str:
+    """They have no row in common that would have one: their own content is."""
+    return f"{crc32(orjson.dumps(own, option=orjson.OPT_SORT_KEYS)):08x}"
 
 
 def require_room(
