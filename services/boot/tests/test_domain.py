@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from steelyard_boot.domain.catalogue import OFFER, STEPS, check_ramdisk
-from steelyard_common.errors import InvalidRequest, Unsupported
+from steelyard_boot.domain.catalogue import STEPS, check_ramdisk
+from steelyard_common.errors import InvalidRequest
 
 IMAGE = {"kernel": "http://example.com/k", "ramdisk": "http://example.com/r"}
 
 
 @pytest.mark.parametrize("image", [IMAGE, {"boot_iso": "http://example.com/i"}, IMAGE | {"image_source": "x"}])
 def test_an_image_that_is_told_whole_is_taken(image: dict[str, Any]) -> None:
-    check_ramdisk({"boot": "fake"}, image)
+    check_ramdisk(image)
 
 
 @pytest.mark.parametrize(
@@ -22,14 +22,13 @@ def test_an_image_that_is_told_whole_is_taken(image: dict[str, Any]) -> None:
 )
 def test_an_image_that_is_told_in_part_is_refused(image: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest, match="boot_iso"):
-        check_ramdisk({"boot": "fake"}, image)
+        check_ramdisk(image)
 
 
-@pytest.mark.parametrize("boot", [name for name in OFFER.provides["boot"] if name != "fake"])
-def test_a_boot_interface_that_brings_nothing_yet_is_named(boot: str) -> None:
-    with pytest.raises(Unsupported, match=boot):
-        check_ramdisk({"boot": boot}, IMAGE)
+def test_the_steps_have_ironics_priorities() -> None:
+    priorities = {spec.name: spec.kinds["deploy"] for spec in STEPS if not spec.core}
 
-
-def test_only_the_deployment_itself_is_a_users_step_and_it_has_ironics_priority() -> None:
-    assert [(spec.name, spec.kinds) for spec in STEPS if not spec.core] == [("deploy", {"deploy": 100})]
+    assert priorities == {
+        "deploy": 100, "write_image": 80, "prepare_instance_boot": 60, "tear_down_agent": 40,
+        "switch_to_tenant_network": 30, "boot_instance": 20,
+    }  # fmt: skip

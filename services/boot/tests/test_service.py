@@ -1,4 +1,4 @@
-"""What the steps do, by implementation, under an engine."""
+"""What the steps do where neither agent nor ramdisk is needed, by implementation, under an engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from steelyard_common.testing import SetClock
 
 IMAGE = {"kernel": "http://example.com/k", "ramdisk": "http://example.com/r"}
 ALL_STEPS = [spec.name for spec in STEPS if spec.interface == "deploy"]
-TAKES_DOWN = ["clean_up", "tear_down", "tear_down_cleaning", "tear_down_service"]
 
 
 @pytest.fixture
@@ -39,44 +38,26 @@ def test_noop_deploys_nothing_and_is_done(engine: StepEngine, name: str) -> None
     assert engine.run(_node("noop"), "deploy", name) == Done()
 
 
-@pytest.mark.parametrize("name", ["prepare", "deploy", "take_over"])
-def test_a_ramdisk_deployment_looks_at_its_image_first(engine: StepEngine, name: str) -> None:
-    without = engine.run(_node("ramdisk"), "deploy", name)
+def test_a_ramdisk_deployment_looks_at_its_image_first(engine: StepEngine) -> None:
+    without = engine.run(_node("ramdisk"), "deploy", "take_over")
     engine.begin_anew()
 
     assert isinstance(_error(without), InvalidRequest)
-    assert engine.run(_node("ramdisk", instance_info=IMAGE), "deploy", name) == Done()
+    assert engine.run(_node("ramdisk", instance_info=IMAGE), "deploy", "take_over") == Done()
 
 
 @pytest.mark.parametrize("deploy", [*AGENT_DEPLOYS, "ramdisk"])
-@pytest.mark.parametrize("name", TAKES_DOWN)
-def test_what_was_never_put_up_is_taken_down_without_a_word(engine: StepEngine, deploy: str, name: str) -> None:
-    assert engine.run(_node(deploy), "deploy", name) == Done()
+def test_an_instance_is_taken_off_without_a_word(engine: StepEngine, deploy: str) -> None:
+    assert engine.run(_node(deploy), "deploy", "tear_down") == Done()
 
 
 @pytest.mark.parametrize("deploy", AGENT_DEPLOYS)
-def test_an_agent_cannot_be_booted_yet_and_every_step_says_what_to_do_instead(engine: StepEngine, deploy: str) -> None:
-    for name, instead in {"prepare": "adopt", "deploy": "adopt", "prepare_cleaning": "automated_clean",
-                          "prepare_service": "disable_ramdisk"}.items():  # fmt: skip
-        error = _error(engine.run(_node(deploy), "deploy", name))
-        engine.begin_anew()
-        assert isinstance(error, Unsupported)
-        assert deploy in error.message
-        assert instead in error.message
+def test_a_machine_that_runs_already_is_looked_after_without_an_agent(engine: StepEngine, deploy: str) -> None:
+    assert engine.run(_node(deploy, provision_state="adopting"), "deploy", "take_over") == Done()
 
 
-@pytest.mark.parametrize("deploy", AGENT_DEPLOYS)
-def test_a_machine_that_runs_already_is_adopted_without_an_agent(engine: StepEngine, deploy: str) -> None:
-    on = _node(deploy, provision_state="adopting")
+def test_a_boot_service_without_ramdisks_says_that_it_has_no_such_step(engine: StepEngine) -> None:
+    error = _error(engine.run(_node("direct"), "deploy", "prepare_cleaning"))
 
-    assert engine.run(on, "deploy", "prepare") == Done()
-    assert engine.run(on, "deploy", "take_over") == Done()
-
-
-def test_a_rescue_by_agent_fails_and_leaves_nothing_to_take_back(engine: StepEngine) -> None:
-    error = _error(engine.run(_node("direct"), "rescue", "rescue"))
-    engine.begin_anew()
-
-    assert "rescue_interface" in str(error)
-    assert engine.run(_node("direct"), "rescue", "unrescue") == Done()
-    assert engine.run(_node("direct"), "rescue", "clean_up") == Done()
+    assert isinstance(error, Unsupported)
+    assert "direct" in error.message

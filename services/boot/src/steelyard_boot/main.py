@@ -37,6 +37,7 @@ from .service.inventory import Inventory
 from .service.own_url import own_url
 from .service.reading import Reading
 from .settings import Settings
+from .working import make_works
 
 NAME = "boot"
 MIGRATIONS = "steelyard_boot:migrations"
@@ -143,9 +144,10 @@ def start(settings: Settings) -> Boot:
         database, settings.sealer(), inventory, now, settings.agent_rules(), require_tls=settings.agent_require_tls
     )
     bus.serve(NAME, agent_handlers.endpoints(settings.site, agents))
+    works = make_works(settings, parts, agents, inventory, artifacts.artifacts, booting.boots)
     bus.serve(NAME, boot_attempt_handlers.endpoints(settings.site, booting.attempts(inventory.node_uuid)))
     boot_attempt_handlers.listen(bus, settings.site, booting.trail.note, booting.forget)
-    provide(parts, bus, settings, OFFER, step_functions(now))
+    provide(parts, bus, settings, OFFER, step_functions(now, works))
     return parts
 
 

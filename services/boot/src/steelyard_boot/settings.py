@@ -8,9 +8,9 @@ from pathlib import Path
 
 from steelyard_common.addresses import Network, networks
 from steelyard_common.provider import ProviderSettings
-from steelyard_common.settings import DatabaseSettings, SealSettings, boolean, env, positive, seconds
+from steelyard_common.settings import DatabaseSettings, SealSettings, env, positive, seconds
 
-from .domain.lookup_config import AgentRules
+from .settings_agents import AgentSettings
 
 _SIZE = re.compile(r"(\d+)\s*(|[KMGT])(?:i?B)?", re.IGNORECASE)
 
@@ -143,10 +143,6 @@ class ArtifactSettings:
     qemu_img: str = field(
         default="qemu-img", metadata=env("STEELYARD_QEMU_IMG", "the program that converts images to raw")
     )
-    allow_md5: bool = field(
-        default=False,
-        metadata=env("STEELYARD_ALLOW_MD5", "take md5 as a checksum of images; it proves little", parse=boolean),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,30 +182,6 @@ class BootingSettings:
         default=100,
         metadata=env("STEELYARD_MEDIA_TIMEOUT_S", "time a BMC has to insert or eject virtual media", parse=seconds),
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class AgentSettings:
-    """The agent ramdisk: how it is spoken to."""
-
-    agent_require_tls: bool = field(
-        default=True,
-        metadata=env("STEELYARD_AGENT_REQUIRE_TLS", "refuse agents that can be called without TLS only", parse=boolean),
-    )
-    agent_heartbeat_timeout_s: int = field(
-        default=300,
-        metadata=env(
-            "STEELYARD_AGENT_HEARTBEAT_TIMEOUT_S", "an agent says that it lives at least so often", parse=positive
-        ),
-    )
-    agent_allow_md5: bool = field(
-        default=False,
-        metadata=env("STEELYARD_AGENT_ALLOW_MD5", "agents take md5 as a checksum of images", parse=boolean),
-    )
-
-    def agent_rules(self) -> AgentRules:
-        """What an agent is told at its lookup."""
-        return AgentRules(heartbeat_timeout_s=self.agent_heartbeat_timeout_s, allow_md5=self.agent_allow_md5)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ class InventoryTwin:
         rows = {
             subjects.query(SITE, "inventory", "ramdisk-node"): self._lookup,
             subjects.query(SITE, "inventory", "node-uuid"): self._uuid,
+            subjects.query(SITE, "inventory", "instance-of-node"): self._instance,
             subjects.command(SITE, "inventory", "observe-agents"): self._observe,
         }
         self.bus.serve("inventory", [Endpoint(subject=subject, handler=each) for subject, each in rows.items()])
@@ -50,6 +51,13 @@ class InventoryTwin:
             if request.body["ident"] in (uuid, node.get("name")):
                 return {"uuid": uuid}
         raise NotFound(f"Node {request.body['ident']} could not be found.")
+
+    def _instance(self, request: Request) -> dict[str, Any]:
+        self._check()
+        node = self.nodes.get(request.body["ident"])
+        if node is None:
+            raise NotFound("no such node")
+        return {"configdrive": node.get("configdrive"), "project": node.get("project")}
 
     def _observe(self, request: Request) -> dict[str, Any]:
         self._check()

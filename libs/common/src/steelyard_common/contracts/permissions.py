@@ -78,7 +78,7 @@ ROWS: Mapping[str, Row] = {
     INVENTORY: Row(serves=True, rules_workflows=True, observes=tuple(PROVIDERS), records=True),
     "power": _provider("power", "qry.power-targets"),
     "boot": replace(
-        _provider("boot", "qry.ramdisk-node", "qry.node-uuid", "qry.node-volumes", "cmd.observe-agents"),
+        _provider("boot", "qry.ramdisk-node", "qry.node-uuid", "qry.instance-of-node", "qry.node-volumes", "cmd.observe-agents"),
         hears={subjects.heard_durable("boot", fact): fact for fact in ("power-state-changed", "node-deleted")},
     ),
     "inspector": _provider("inspector"),

@@ -1,42 +1,101 @@
 """Table of contents of boot: step → implementation → what runs it.
 
-What no ramdisk was put up for needs none taken down: the agent family ends such steps as done.
+What an agent or a ramdisk is needed for comes as ``Works``; a boot service without them has none of these steps.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from steelyard_common.provider import Clock, Functions, StepFunction
 from steelyard_common.provider.fakes import FAKE, switched
 from steelyard_common.provider.slices import by_implementation, nothing_to_do
 
-from ..domain.catalogue import AGENT_DEPLOYS
-from ..service.steps import no_agent_yet, prepare_for_agent, prepare_ramdisk
+from ..domain.boot_model import Purpose
+from ..domain.catalogue import BOOTS, STEPS
+from ..service.deploying import Deploying
+from ..service.ramdisks import Ramdisks
+from ..service.steps import in_order, look_at_ramdisk, no_installer, unless_adopted
+
+Row = Mapping[str, StepFunction]
 
 
-def step_functions(clock: Clock) -> Functions:
+@dataclass(frozen=True, kw_only=True)
+class Works:
+    """Who brings ramdisks, and who speaks to agents."""
+
+    ramdisks: Ramdisks
+    deploying: Deploying
+
+
+def step_functions(clock: Clock, works: Works | None = None) -> Functions:
     """The rows of ``domain.catalogue.STEPS``."""
     fake = switched(clock)
+    own = _functions(works) if works is not None else {}
+    table: dict[tuple[str, str], StepFunction] = {}
+    for spec in STEPS:
+        row: dict[str, StepFunction] = {FAKE: fake}
+        if spec.interface == "deploy":
+            row["noop"] = nothing_to_do
+        table[spec.interface, spec.name] = by_implementation(
+            {**row, **_always(spec.name), **own.get((spec.interface, spec.name), {})}
+        )
+    return table
 
-    def deploy(agent: StepFunction, ramdisk: StepFunction) -> StepFunction:
-        agents = dict.fromkeys(AGENT_DEPLOYS, agent)
-        return by_implementation({FAKE: fake, "noop": nothing_to_do, "ramdisk": ramdisk, **agents})
 
-    def rescue(agent: StepFunction) -> StepFunction:
-        return by_implementation({FAKE: fake, "agent": agent})
+def _always(name: str) -> Row:
+    """What needs neither agent nor ramdisk."""
+    if name == "take_over":
+        return {"ramdisk": look_at_ramdisk, **dict.fromkeys(("direct", "custom-agent", "anaconda"), nothing_to_do)}
+    if name == "tear_down":
+        return dict.fromkeys(("ramdisk", "direct", "custom-agent", "anaconda"), nothing_to_do)
+    return {}
 
-    idle = nothing_to_do
-    no_cleaning, no_service = no_agent_yet("clean"), no_agent_yet("service")
+
+def _functions(works: Works) -> dict[tuple[str, str], Row]:
+    ramdisks, deploying = works.ramdisks, works.deploying
+    bring = ramdisks.prepare
+    takes_down = _for(ramdisks.tear_down)
+    image_first = in_order(deploying.prepare, bring(Purpose.DEPLOY))
+    rescue_off: Row = {"agent": ramdisks.tear_down}
     return {
-        ("deploy", "prepare"): deploy(prepare_for_agent, prepare_ramdisk),
-        ("deploy", "deploy"): deploy(no_agent_yet("deploy"), prepare_ramdisk),
-        ("deploy", "clean_up"): deploy(idle, idle),
-        ("deploy", "tear_down"): deploy(idle, idle),
-        ("deploy", "take_over"): deploy(idle, prepare_ramdisk),
-        ("deploy", "prepare_cleaning"): deploy(no_cleaning, no_cleaning),
-        ("deploy", "tear_down_cleaning"): deploy(idle, idle),
-        ("deploy", "prepare_service"): deploy(no_service, no_service),
-        ("deploy", "tear_down_service"): deploy(idle, idle),
-        ("rescue", "rescue"): rescue(no_agent_yet("rescue")),
-        ("rescue", "unrescue"): rescue(idle),
-        ("rescue", "clean_up"): rescue(idle),
-    }
+        ("deploy", "prepare"): {
+            "direct": unless_adopted(image_first), "custom-agent": unless_adopted(bring(Purpose.DEPLOY)),
+            "anaconda": unless_adopted(no_installer),
+            "ramdisk": in_order(look_at_ramdisk, unless_adopted(ramdisks.bring_image)),
+        },
+        ("deploy", "deploy"): {**_for(nothing_to_do), "ramdisk": look_at_ramdisk, "anaconda": no_installer},
+        ("deploy", "clean_up"): _for(deploying.clean_up),
+        ("deploy", "prepare_cleaning"): _for(bring(Purpose.CLEAN)),
+        ("deploy", "tear_down_cleaning"): takes_down,
+        ("deploy", "prepare_service"): _for(bring(Purpose.SERVICE)),
+        ("deploy", "tear_down_service"): takes_down,
+        ("deploy", "find_agent"): _for(deploying.find_agent),
+        ("deploy", "read_agent_steps"): _for(deploying.read_agent_steps),
+        ("deploy", "execute_in_band"): _for(deploying.execute_in_band),
+        ("deploy", "collect_logs"): _for(deploying.collect_logs),
+        ("deploy", "watch_installer"): {"anaconda": deploying.watch_installer},
+        ("deploy", "write_image"): {"direct": deploying.write_image},
+        ("deploy", "prepare_instance_boot"): {
+            "direct": deploying.prepare_instance_boot, "custom-agent": deploying.prepare_custom_boot,
+        },
+        ("deploy", "tear_down_agent"): _writing(deploying.tear_down_agent),
+        ("deploy", "switch_to_tenant_network"): _writing(nothing_to_do),
+        ("deploy", "boot_instance"): _writing(deploying.boot_instance),
+        ("rescue", "prepare"): {"agent": bring(Purpose.RESCUE)},
+        ("rescue", "rescue"): {"agent": deploying.finalize_rescue},
+        ("rescue", "unrescue"): rescue_off,
+        ("rescue", "clean_up"): rescue_off,
+        ("boot", "prepare_inspection"): dict.fromkeys(BOOTS, bring(Purpose.INSPECT)),
+        ("boot", "tear_down_inspection"): dict.fromkeys(BOOTS, ramdisks.tear_down),
+    }  # fmt: skip
+
+
+def _for(function: StepFunction) -> Row:
+    """Of all that boot an agent for some work."""
+    return dict.fromkeys(("direct", "custom-agent", "anaconda", "ramdisk"), function)
+
+
+def _writing(function: StepFunction) -> Row:
+    return dict.fromkeys(("direct", "custom-agent"), function)

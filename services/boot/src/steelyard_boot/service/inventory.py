@@ -28,6 +28,13 @@ class Inventory:
         """The UUID behind a node's name. Errors: NotFound."""
         return str(self._query("node-uuid", {"ident": ident})["uuid"])
 
+    def instance(self, node_uuid: str) -> dict[str, Any]:
+        """What does not travel with a step: {configdrive: sealed or None, project: whose instance it is}.
+
+        Errors: NotFound.
+        """
+        return self._query("instance-of-node", {"ident": node_uuid})
+
     def observe_agents(self, agents: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """``agents``: {node, boot, notes} of each → by node {taken, boot}."""
         told = self._command("observe-agents", {"agents": list(agents)})

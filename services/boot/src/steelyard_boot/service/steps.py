@@ -1,4 +1,4 @@
-"""What the steps do, by implementation."""
+"""What the steps do, by implementation, as far as no agent is spoken to."""
 
 from __future__ import annotations
 
@@ -6,30 +6,40 @@ from steelyard_common.contracts.steps import Done, StepResult
 from steelyard_common.errors import Unsupported
 from steelyard_common.provider import Slice, StepFunction
 
-from ..domain.catalogue import ADOPTING, WHAT_INSTEAD, check_ramdisk
+from ..domain.catalogue import ADOPTING, check_ramdisk
 
 
-def prepare_ramdisk(piece: Slice) -> StepResult:
-    """The image is told whole and the boot interface can bring it. Errors: InvalidRequest, Unsupported."""
-    check_ramdisk(piece.node["interfaces"], piece.node.get("instance_info") or {})
+def look_at_ramdisk(piece: Slice) -> StepResult:
+    """The image is told whole. Errors: InvalidRequest."""
+    check_ramdisk(piece.node.get("instance_info") or {})
     return Done()
 
 
-def no_agent_yet(work: str) -> StepFunction:
-    """Fails, and says what to do instead. ``work``: of ``WHAT_INSTEAD``."""
+def unless_adopted(function: StepFunction) -> StepFunction:
+    """A machine that is adopted boots from its own disk: nothing to prepare (lifecycle facts §19, 10)."""
 
-    def refuse(piece: Slice) -> StepResult:
-        interface = piece.step.interface
-        raise Unsupported(
-            f"the {interface} interface '{piece.interface(interface)}' needs the agent ramdisk, which this release "
-            f"cannot boot. {WHAT_INSTEAD[work]}"
-        )
+    def run(piece: Slice) -> StepResult:
+        return Done() if piece.node.get("provision_state") == ADOPTING else function(piece)
 
-    return refuse
+    return run
 
 
-def prepare_for_agent(piece: Slice) -> StepResult:
-    """A machine that is adopted boots from its own disk: nothing to prepare. All else needs the agent."""
-    if piece.node.get("provision_state") == ADOPTING:
+def in_order(*functions: StepFunction) -> StepFunction:
+    """One after the other, as long as they are done."""
+
+    def run(piece: Slice) -> StepResult:
+        for function in functions:
+            result = function(piece)
+            if not isinstance(result, Done):
+                return result
         return Done()
-    return no_agent_yet("deploy")(piece)
+
+    return run
+
+
+def no_installer(piece: Slice) -> StepResult:
+    """Anaconda needs a kickstart that is served, which boot does not render."""
+    raise Unsupported(
+        f"the deploy interface '{piece.interface('deploy')}' cannot install here: set deploy_interface to 'direct' (an "
+        "image is written), 'ramdisk' (it runs from memory) or 'custom-agent', or adopt a machine that is installed"
+    )

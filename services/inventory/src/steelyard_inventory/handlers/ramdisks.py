@@ -47,6 +47,7 @@ def endpoints(site: str, ramdisks: Ramdisks) -> Sequence[Endpoint]:
     table = Table(site)
     table.query("ramdisk-node", LookupSchema, lookup)
     table.query("node-uuid", IdentSchema, lambda r: {"uuid": ramdisks.resolve(r.body["ident"])})
+    table.query("instance-of-node", IdentSchema, lambda r: ramdisks.instance(r.body["ident"]))
     table.command("observe-agents", AgentsSchema, lambda r: {"agents": ramdisks.observe(r.body["agents"])})
     table.command(
         "take-inspection",

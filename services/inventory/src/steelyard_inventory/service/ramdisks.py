@@ -52,6 +52,13 @@ class Ramdisks:
         with self._database.read() as connection:
             return str(nodes.get(connection, ident)["uuid"])
 
+    def instance(self, ident: str) -> dict[str, Any]:
+        """What is too large for the messages of steps, and whose instance it is. Errors: NotFound."""
+        with self._database.read() as connection:
+            node = nodes.get(connection, ident)
+        drive = node["sealed"].get("instance_info", {}).get("/configdrive")
+        return {"configdrive": drive, "project": node["lessee"] or node["owner"]}
+
     def observe(self, agents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Heartbeats that boot believes: recorded, and whoever waits for one is woken.
 

@@ -1,0 +1,70 @@
+"""What an instance is made of: its image as boot fetches it, its config drive, who may fetch it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from collections.abc import Mapping
+from typing import Any
+
+from steelyard_common.errors import InvalidRequest
+from steelyard_common.provider import Clock, Slice
+from steelyard_common.secrets import PREFIX, Sealer
+
+from ..domain import config_drive
+from ..domain.artifacts import Artifact, Fetching, Proxies, Wish
+from ..domain.images import Image, ImageRules
+from ..drivers.iso import files_image
+from .artifacts import Artifacts
+from .inventory import Inventory
+
+AUTHORIZATIONS = ("/image_request_authorization_secret", "/image_pull_secret")
+
+
+class InstanceParts:
+    """Nothing is kept: config drives and secrets are asked for when they are needed."""
+
+    def __init__(
+        self, artifacts: Artifacts, inventory: Inventory, sealer: Sealer, rules: ImageRules, clock: Clock
+    ) -> None:  # fmt: skip
+        self._artifacts, self._inventory, self._sealer = artifacts, inventory, sealer
+        self._rules, self._clock = rules, clock
+
+    def fetched(self, piece: Slice, made: Image) -> Artifact | Fetching:
+        """The image, kept for this node. Errors: those of a fetch."""
+        proxies = Proxies(http=made.proxies.get("http"), https=made.proxies.get("https"), no=made.no_proxy)
+        wish = Wish(
+            url=made.source, kind="image", checksum=made.wished,
+            project=self._inventory.instance(piece.node["uuid"]).get("project"),
+            authorization=_sealed_authorization(piece), convert_to_raw=self._rules.raw,
+            proxies=proxies if made.proxies else None,
+        )  # fmt: skip
+        found = self._artifacts.want(wish, self._clock())
+        self._artifacts.keep(f"node:{piece.node['uuid']}:image", wish)
+        return found
+
+    def release(self, piece: Slice) -> None:
+        self._artifacts.release(f"node:{piece.node['uuid']}:image")
+
+    def config_drive(self, piece: Slice) -> str | None:
+        """As the agent takes it: a URL, or base64 of a gzipped ISO. Errors: InvalidRequest, NotFound."""
+        told = self._inventory.instance(piece.node["uuid"]).get("configdrive")
+        drive = config_drive.opened(told, self._sealer.open)
+        if not drive:
+            return None
+        if isinstance(drive, str):
+            return drive
+        if not isinstance(drive, Mapping):
+            raise InvalidRequest("the config drive is neither a URL, nor base64, nor an object")
+        made = files_image(config_drive.LABEL, config_drive.files(drive, piece.node))
+        return base64.b64encode(gzip.compress(made, mtime=0)).decode()
+
+    def authorization(self, piece: Slice) -> str | None:
+        """What the source of the image asks for, opened."""
+        sealed = _sealed_authorization(piece)
+        return self._sealer.open(sealed) if sealed and sealed.startswith(PREFIX) else None
+
+
+def _sealed_authorization(piece: Slice) -> str | None:
+    sealed: Mapping[str, Any] = piece.node.get("sealed_instance") or {}
+    return next((str(sealed[name]) for name in AUTHORIZATIONS if sealed.get(name)), None)
