@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from steelyard_api_gateway.domain.listings import Listing
+from steelyard_api_gateway.domain.verbs import PARAMETERS, POWER_TARGETS, PROVISION_VERBS
+from steelyard_api_gateway.handlers.openapi.operations import OPERATIONS
 from steelyard_api_gateway.handlers.routes import Route
 from steelyard_api_gateway.main import TABLES
 from steelyard_common.contracts.api import MAX_MINOR, MIN_MINOR, NODE_FIELDS, NODE_SUBLINKS, PORT_FIELDS, Field
@@ -97,7 +100,17 @@ def served() -> dict[tuple[str, str], Route]:
 
 
 def page() -> str:
-    return "\n".join([_HEAD.format(count=len(ironic_api.routes())), *_routes(), *_fields(), *_versions(), _BEYOND])
+    return "\n".join(
+        [
+            _HEAD.format(count=len(ironic_api.routes())),
+            *_routes(),
+            *_queries(),
+            *_verbs(),
+            *_fields(),
+            *_versions(),
+            _BEYOND,
+        ]
+    )
 
 
 def _routes() -> list[str]:
@@ -151,6 +164,42 @@ def _use(name: str, resource: Resource) -> str:
     return " ".join([*(["create"] if field.create else []), *(["patch"] if field.patch else [])]) or "read"
 
 
+def asked_here(resource: str) -> dict[str, int]:
+    """What the list may be asked for, and since when, by the table that reads the request."""
+    query = OPERATIONS[f"GET /{resource}"].query
+    assert isinstance(query, Listing)
+    known = {name: each.since for name, each in query.filters.items()}
+    known |= {"fields": query.fields_since} if query.fields else {}
+    return known | ({"detail": query.detail_since} if query.detail_since else {})
+
+
+def _queries() -> list[str]:
+    lines = ["\n## What lists may be asked for\n", _QUERIES_HEAD]
+    lines += ["| list | parameter | Ironic since | here since |", "|---|---|---|---|"]
+    for resource, names in ironic_api.queries().items():
+        floor = ironic_api.routes()["GET", f"/{resource}"]
+        here = asked_here(resource)
+        for name, since in names.items():
+            ours = f"1.{max(here[name], floor)}" if name in here else "not served"
+            lines.append(f"| `GET /v1/{resource}` | `{name}` | 1.{max(since, floor)} | {ours} |")
+    return lines
+
+
+def _verbs() -> list[str]:
+    lines = ["\n## What `states/provision` and `states/power` take\n", "| target | with | Ironic since | here since |"]
+    lines.append("|---|---|---|---|")
+    rows = [(name, "", since, PROVISION_VERBS.get(name)) for name, since in ironic_api.verbs().items()]
+    for parameter, targets in ironic_api.PARAMETERS.items():
+        here = PARAMETERS.get(parameter, {})
+        rows += [(target, f"`{parameter}`", since, here.get(target)) for target, since in targets.items()]
+    rows += [(name, "", since, POWER_TARGETS.get(name)) for name, since in ironic_api.POWER.items()]
+    return [*lines, *(f"| `{name}` | {beside} | 1.{since} | {_served(here)} |" for name, beside, since, here in rows)]
+
+
+def _served(since: int | None) -> str:
+    return "not served" if since is None else f"1.{since}"
+
+
 def _versions() -> list[str]:
     lines = ["\n## Microversions\n", "| version | adds | here |", "|---|---|---|"]
     for minor, what in ironic_api.microversions().items():
@@ -161,6 +210,9 @@ def _versions() -> list[str]:
 _FIELDS_HEAD = """\
 Below the version a field is left out of answers, and asking for it (`fields=`) or writing it is 406. *Use*: in which
 bodies it is taken; `read` is only shown."""
+_QUERIES_HEAD = """\
+Beside `limit`, `marker`, `sort_key` and `sort_dir`. Below the version it is 406; what nobody knows is 400.
+"""
 _BEYOND = """
 ## Beyond Ironic
 

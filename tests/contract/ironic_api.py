@@ -124,6 +124,40 @@ FIELDS = {
         links""",
 }
 
+# What a list may be asked for beside limit, marker, sort_key and sort_dir, with the version from which it may.
+QUERIES = {
+    "nodes": """associated instance_uuid chassis_uuid maintenance provision_state:9 driver:16 resource_class:21 fault:42
+        conductor_group:46 conductor:49 owner:50 lessee:65 description_contains:51 retired shard:82 sharded:82
+        include_children:83 parent_node:83 instance_name:104 fields:8 detail:43""",
+    "ports": """node node_uuid address portgroup:24 shard:82 description_contains:97 conductor_groups:99 fields:8
+        detail:43""",
+    "portgroups": "node address shard:106 conductor_groups:99 fields detail:43",
+    "chassis": "fields:8 detail:43",
+    "drivers": "type:30 detail:30 fields:77",
+    "conductors": "fields detail",
+    "volume/connectors": "node fields detail",
+    "volume/targets": "node fields detail",
+    "allocations": "node resource_class state owner:60 fields",
+    "deploy_templates": "fields detail",
+    "runbooks": "fields detail",
+    "inspection_rules": "fields detail",
+}
+# Where the words after `target` of states/provision come from, and what may stand beside it.
+VERBS = """active rebuild deleted manage:4 provide:4 inspect:6 abort:13 clean:15 adopt:17 rescue:38 unrescue:38
+    deploy:73 undeploy:73 unhold:85 service:87"""
+
+# What stands beside the target: parameter → target → since (API facts §7.1); "soft power off" is a target of its own.
+PARAMETERS = {
+    "configdrive": {"active": 1, "rebuild": 35},
+    "deploy_steps": {"active": 69, "rebuild": 69},
+    "clean_steps": {"clean": 15},
+    "service_steps": {"service": 87},
+    "runbook": {"clean": 92, "service": 92},
+    "disable_ramdisk": {"clean": 70, "service": 108},
+    "rescue_password": {"rescue": 38},
+}
+POWER = {"power on": 1, "power off": 1, "rebooting": 1, "soft power off": 27, "soft rebooting": 27}
+
 # Minor version → what it added (API facts §4).
 MICROVERSIONS = """2 `available` shown|3 driver_internal_info|4 verbs manage, provide|5 node names|6 verb inspect
 7 clean_step|8 `fields=`|9 filter provision_state|10 free-form names|11 new nodes start in enroll|12 RAID
@@ -166,6 +200,15 @@ def routes() -> dict[tuple[str, str], int]:
 def fields() -> dict[str, dict[str, int]]:
     """Resource → field → since; 1 for what is as old as its resource."""
     return {resource: {name: int(since or 1) for name, _, since in _split(text)} for resource, text in FIELDS.items()}
+
+
+def queries() -> dict[str, dict[str, int]]:
+    """Resource → what its list may be asked for → since; 1 for what is as old as its resource."""
+    return {resource: {name: int(since or 1) for name, _, since in _split(text)} for resource, text in QUERIES.items()}
+
+
+def verbs() -> dict[str, int]:
+    return {name: int(since or 1) for name, _, since in _split(VERBS)}
 
 
 def _split(text: str) -> list[tuple[str, str, str]]:

@@ -56,8 +56,10 @@ def _compare(where: str, ours: Any, theirs: Any) -> Iterator[Difference]:
                 yield from _compare_words(f"{where}.{key}", ours[key], theirs[key])
             else:
                 yield from _compare(f"{where}.{key}", ours[key], theirs[key])
-    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
-        for place, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+    elif isinstance(ours, list) and isinstance(theirs, list):
+        if len(ours) != len(theirs):
+            yield Difference(where=f"{where}.length", ours=len(ours), theirs=len(theirs))
+        for place, (one, other) in enumerate(zip(ours, theirs, strict=False)):
             yield from _compare(f"{where}[{place}]", one, other)
     elif type(ours) is not type(theirs) or ours != theirs:
         yield Difference(where=where, ours=ours, theirs=theirs)

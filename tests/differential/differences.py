@@ -20,14 +20,15 @@ SOURCE = Path(__file__).with_name("differences.toml")
 @dataclass(frozen=True, kw_only=True)
 class Allowed:
     """One row of the page. ``match``: pairs of regular expressions: one is found in the request's text, one is the
-    whole place of the difference; empty for what the script cannot provoke."""
+    whole place of the difference; empty for what the script cannot provoke. ``rules``: the same for names of rules."""
 
     section: str
     request: str
     ironic: str
     here: str
     reason: str
-    match: tuple[tuple[str, str], ...]
+    match: tuple[tuple[str, str], ...] = ()
+    rules: tuple[str, ...] = ()
 
     def covers(self, ask: Ask, found: Difference) -> bool:
         return any(re.search(asked, str(ask)) and re.fullmatch(where, found.where) for asked, where in self.match)
@@ -35,7 +36,10 @@ class Allowed:
 
 def _read() -> tuple[Allowed, ...]:
     rows = tomllib.loads(SOURCE.read_text())["differs"]
-    return tuple(Allowed(**row | {"match": tuple(map(tuple, row.get("match", ())))}) for row in rows)
+    return tuple(
+        Allowed(**row | {"match": tuple(map(tuple, row.get("match", ()))), "rules": tuple(row.get("rules", ()))})
+        for row in rows
+    )
 
 
 ALLOWED = _read()

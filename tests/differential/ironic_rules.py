@@ -1,4 +1,4 @@
-"""Run by the Python of a real Ironic: contexts come in as JSON, each of its rules' decisions on them go out."""
+"""Run by the Python of a real Ironic: contexts come in as JSON; of each of its rules go out decisions and calls."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import sys
 from typing import Any
 
 
-def decisions(contexts: list[dict[str, Any]]) -> dict[str, list[bool]]:
+def rules(contexts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rule → {decisions: one a context, calls: [method, path] of what it guards}."""
     from ironic.common import policy  # type: ignore[import-not-found] # of that environment
     from oslo_config import cfg
 
     cfg.CONF([], project="ironic", default_config_files=[])
     enforcer = policy.get_enforcer()  # brings its options with it
     cfg.CONF.set_override("enforce_new_defaults", True, group="oslo_policy")
-    found: dict[str, list[bool]] = {}
+    found: dict[str, Any] = {}
     for rule in policy.list_policies():
-        found[rule.name] = [decide(enforcer, rule.name, context) for context in contexts]
+        calls = [(each["method"], each["path"]) for each in getattr(rule, "operations", None) or ()]
+        found[rule.name] = {"decisions": [decide(enforcer, rule.name, each) for each in contexts], "calls": calls}
     return found
 
 
@@ -35,4 +37,4 @@ def decide(enforcer: Any, name: str, context: dict[str, Any]) -> bool:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(decisions(json.load(sys.stdin))))
+    sys.stdout.write(json.dumps(rules(json.load(sys.stdin))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +32,10 @@ class Compared:
 @pytest.fixture(scope="module")
 def compared() -> Iterator[list[Compared]]:
     """The whole script, sent in order to both sides at once."""
-    with running_ironic() as ironic, running_suite() as suite, ThreadPoolExecutor(2) as pool:
-        ours, theirs = Server(suite.url), Server(ironic)
+    with ExitStack() as running, ThreadPoolExecutor(2) as pool:
+        ironic = pool.submit(running.enter_context, running_ironic())
+        suite = running.enter_context(running_suite())
+        ours, theirs = pool.map(Server, (suite.url, ironic.result()))
         results = []
         for ask in REQUESTS:
             one, other = pool.map(lambda server: server.ask(ask), (ours, theirs))  # noqa: B023 - read before the next

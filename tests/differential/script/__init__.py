@@ -16,11 +16,12 @@ from . import (
     root,
     states,
     vendor,
+    versions,
     volumes,
     workers,
 )
 
 # From chassis on, each part makes its own nodes and leaves none.
-AROUND_NODES = (chassis, portgroups, volumes, node_parts, recipes, allocations, vendor, ramdisk)
+AROUND_NODES = (chassis, portgroups, volumes, node_parts, versions, recipes, allocations, vendor, ramdisk)
 PARTS = (root, workers, nodes, patches, ports, states, leaving, *AROUND_NODES)
 REQUESTS = [ask for part in PARTS for ask in part.REQUESTS]

@@ -114,7 +114,7 @@ NODE_FILTERS = {
 }
 NODE_PORT_FILTERS = {
     "address": Filter(mac_filter),
-    "description_contains": Filter(_text),
+    "description_contains": Filter(_text, 97),
 }
 PORT_FILTERS = NODE_PORT_FILTERS | {
     "node": Filter(node_filter),

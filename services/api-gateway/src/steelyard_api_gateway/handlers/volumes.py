@@ -74,8 +74,8 @@ ROUTES = [
     *_kind("connectors", _connectors),
     *_kind("targets", _targets),
     _route(path=OF_NODE, handler=show_of_node, policy=POLICIES["get"]),
-    _route(path=f"{OF_NODE}/connectors", handler=list_connectors_of_node, policy=LIST),
-    _route(path=f"{OF_NODE}/targets", handler=list_targets_of_node, policy=LIST),
+    _route(path=f"{OF_NODE}/connectors", handler=list_connectors_of_node, policy=LIST, is_routed=True),
+    _route(path=f"{OF_NODE}/targets", handler=list_targets_of_node, policy=LIST, is_routed=True),
 ]
 REFUSALS = [
     records.without_ident(f"{VOLUME}/connectors", "connector_uuid"),
