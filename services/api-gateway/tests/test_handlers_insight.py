@@ -97,13 +97,13 @@ def test_a_rescue_password_leaves_as_a_hash_that_is_sealed(api: Api, others: Oth
 
 def test_a_config_drive_leaves_sealed_as_a_whole(api: Api, others: Others) -> None:
     others.replies["cmd.set-provision"] = b""
-    drive = {"meta_data": {"motd": CANARY}, "user_data": CANARY}
+    drive = {"meta_data": {"motd": CANARY, "n": 1, "none": None}, "user_data": CANARY}
 
     response = api("PUT", f"{N1}/states/provision", {"target": "active", "configdrive": drive})
 
     assert response.status_code == 202
     sent = others.last[1]["configdrive"]
-    assert sent["user_data"].startswith("sealed:")
+    assert orjson.loads(Sealer.from_text(SEAL_KEY).open(sent)) == drive
     assert CANARY not in orjson.dumps(others.last[1]).decode()
 
 

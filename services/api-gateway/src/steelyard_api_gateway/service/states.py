@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from steelyard_common.errors import InvalidRequest
 from steelyard_common.password_hash import hashed
 from steelyard_common.secrets import Sealer
@@ -83,9 +84,14 @@ class States:
             # The rescue ramdisk wants no more than the hash; so nobody behind here ever has the password itself.
             parameters["rescue_password"] = hashed(parameters["rescue_password"])
         sealed: dict[str, Any] = seal(parameters, self._sealer) | {
-            name: seal(parameters[name], self._sealer, under_secret=True) for name in SECRET if name in parameters
+            name: self._sealed_whole(parameters[name]) for name in SECRET if name in parameters
         }
         return sealed
+
+    def _sealed_whole(self, value: Any) -> Any:
+        """An object as the text of its JSON: so its numbers and nulls are what they were when it is opened."""
+        text = orjson.dumps(value).decode() if isinstance(value, dict) else value
+        return seal(text, self._sealer, under_secret=True)
 
     def _check_steps(self, call: Call, ident: str, parameters: dict[str, Any]) -> None:
         """Errors: Forbidden, InvalidRequest (a runbook that is hidden)."""
