@@ -159,9 +159,11 @@ def test_drivers_and_conductors_are_listed_and_shown(client: Client) -> None:
     described = {each["property"] for each in client.ask("driver", "property", "list", "ipmi")}
     assert {"ipmi_address", "ipmi_username", "ipmi_password"} <= described
 
-    (conductor,) = client.ask("conductor", "list")
-    assert conductor["alive"] is True
-    assert client.ask("conductor", "show", conductor["hostname"])["drivers"] == ["fake-hardware", "ipmi", "redfish"]
+    conductors = {each["hostname"].partition("-")[0]: each for each in client.ask("conductor", "list")}
+    assert {"power", "boot"} <= set(conductors)
+    assert all(each["alive"] is True for each in conductors.values())
+    shown = client.ask("conductor", "show", conductors["power"]["hostname"])
+    assert shown["drivers"] == ["fake-hardware", "ipmi", "redfish"]
 
 
 def test_maintenance_and_traits_are_set_and_taken_back(client: Client, three: list[str]) -> None:

@@ -86,8 +86,9 @@ def test_pages_are_followed(baremetal: Any) -> None:
 def test_drivers_conductors_traits_and_maintenance(baremetal: Any) -> None:
     assert {driver.name for driver in baremetal.drivers()} == {"fake-hardware", "ipmi", "redfish"}
     assert baremetal.get_driver("redfish").default_power_interface == "redfish"
-    (conductor,) = baremetal.conductors()
-    assert conductor.alive is True
+    conductors = list(baremetal.conductors())
+    assert {"power-1", "boot-1"} <= {each.hostname.partition(".")[0] for each in conductors}
+    assert all(each.alive for each in conductors)
 
     baremetal.create_node(driver="fake-hardware", name="traits")
     baremetal.set_node_traits("traits", ["CUSTOM_B", "CUSTOM_A"])
@@ -116,6 +117,7 @@ def test_a_machine_is_managed_and_its_power_follows(baremetal: Any, rack: Runnin
     baremetal.set_node_boot_device(name, "pxe", persistent=False)
     assert baremetal.get_node_boot_device(name)["boot_device"] == "pxe"
     baremetal.inject_nmi_to_node(name)
+    baremetal.update_node(name, is_automated_clean_enabled=False)  # nothing here boots the agent
     baremetal.set_node_provision_state(name, "provide", wait=True, timeout=WITHIN_S)
     assert baremetal.get_node(name).provision_state == "available"
     baremetal.delete_node(name)

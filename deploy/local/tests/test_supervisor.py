@@ -15,6 +15,7 @@ import psutil
 import pytest
 from steelyard_common.testing import eventually
 from steelyard_local.api import Api
+from steelyard_local.suite import SERVICES
 
 STEELYARD = [sys.executable, "-m", "steelyard_local"]
 
@@ -80,7 +81,7 @@ def test_every_process_is_shown_with_its_health(data: Path) -> None:
     body = _status(data)
 
     names = [process["name"] for process in body["processes"]]
-    assert names == ["postgres", "nats", "rack", "inventory", "power", "api-gateway"]
+    assert names == ["postgres", "nats", "rack", *SERVICES]
     assert all(process["version"] and process["rss_mb"] > 1 for process in body["processes"])
     assert body["phase"] == "ready"
     assert "******@" in body["processes"][0]["url"]
