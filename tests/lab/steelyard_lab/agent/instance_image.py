@@ -1,0 +1,108 @@
+"""Builds the image that the lab deploys: a disk that BIOS and UEFI boot, which says on its console what it is.
+
+A GPT disk with one EFI system partition: syslinux for BIOS, a unified kernel image for UEFI. Without root.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from steelyard_lab.agent.ramdisk import Ramdisk
+from steelyard_lab.processes import run
+
+HERE = Path(__file__).parent
+NAME = "lab-image-1"
+DISK_MIB, PARTITION_MIB = 96, 92
+COMMAND_LINE = "console=ttyS0,115200 quiet no_timer_check"  # an emulated timer may be late
+STUB = Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
+SYSLINUX_MBR = Path("/usr/lib/syslinux/mbr/gptmbr.bin")
+# Where the stub looks for its parts (systemd-stub(7)); far enough apart for a kernel and a ramdisk.
+SECTIONS = {".osrel": 0x20000, ".cmdline": 0x30000, ".linux": 0x2000000, ".initrd": 0x5000000}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """The same disk twice, with its SHA-256 sums."""
+
+    raw: Path
+    qcow2: Path
+
+    def sha256(self, file: Path) -> str:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def instance_image(cache: Path, ramdisk: Ramdisk) -> Image:
+    """From the cache, or built into it. Errors: LabError."""
+    recipe = hashlib.sha256(b"".join((HERE / each).read_bytes() for each in ("instance_image.py", "instance-init")))
+    home = cache / f"image-{ramdisk.kernel.parent.name}-{recipe.hexdigest()[:16]}"
+    made = Image(raw=home / "image.raw", qcow2=home / "image.qcow2")
+    if not made.qcow2.exists():
+        work = cache / f"building-{os.getpid()}"
+        work.mkdir(parents=True)
+        try:
+            _build(work, ramdisk)
+            shutil.rmtree(home, ignore_errors=True)
+            home.mkdir()
+            for name in ("image.raw", "image.qcow2"):
+                (work / name).replace(home / name)
+        finally:
+            shutil.rmtree(work)
+    return made
+
+
+def _build(work: Path, ramdisk: Ramdisk) -> None:
+    initrd = _initrd(work, ramdisk)
+    partition = work / "esp"
+    with partition.open("wb") as file:
+        file.truncate(PARTITION_MIB << 20)
+    run(["mformat", "-i", partition, "-F", "-v", "LAB-ESP", "::"])
+    (work / "syslinux.cfg").write_text(
+        f"SERIAL 0 115200\nDEFAULT lab\nLABEL lab\n  LINUX /kernel\n  INITRD /initrd\n  APPEND {COMMAND_LINE}\n"
+    )
+    run(["mmd", "-i", partition, "::/EFI", "::/EFI/BOOT"])
+    files = {"/EFI/BOOT/BOOTX64.EFI": _unified(work, ramdisk.kernel, initrd), "/syslinux.cfg": work / "syslinux.cfg"}
+    for target, source in {**files, "/kernel": ramdisk.kernel, "/initrd": initrd}.items():
+        run(["mcopy", "-i", partition, source, f"::{target}"])
+    run(["syslinux", "--install", partition])
+    _disk(work / "image.raw", partition)
+    run(["qemu-img", "convert", "-c", "-O", "qcow2", work / "image.raw", work / "image.qcow2"], timeout_s=300)
+
+
+def _initrd(work: Path, ramdisk: Ramdisk) -> Path:
+    root, packed = work / "root", work / "initrd"
+    for folder in ("bin", "etc", "proc", "sys", "dev", "lib"):
+        (root / folder).mkdir(parents=True)
+    shutil.copy(ramdisk.busybox, root / "bin/busybox")
+    shutil.copytree(ramdisk.modules, root / "lib/modules")
+    (root / "etc/lab-image").write_text(NAME + "\n")
+    shutil.copy(HERE / "instance-init", root / "init")
+    (root / "init").chmod(0o755)
+    run(["sh", "-c", f"cd {root} && find . | cpio -o -H newc --quiet | zstd -q -6 -o {packed}"], timeout_s=300)
+    return packed
+
+
+def _unified(work: Path, kernel: Path, initrd: Path) -> Path:
+    made = work / "unified.efi"
+    (work / "osrel").write_text("ID=lab\nNAME=lab\n")
+    (work / "cmdline").write_text(COMMAND_LINE)
+    parts = {".osrel": work / "osrel", ".cmdline": work / "cmdline", ".linux": kernel, ".initrd": initrd}
+    words: list[str | Path] = ["objcopy"]
+    for section, file in parts.items():
+        words += ["--add-section", f"{section}={file}", "--change-section-vma", f"{section}={SECTIONS[section]:#x}"]
+    run([*words, STUB, made])
+    return made
+
+
+def _disk(disk: Path, partition: Path) -> None:
+    with disk.open("wb") as file:
+        file.truncate(DISK_MIB << 20)
+    run(["sgdisk", "-n", f"1:2048:+{PARTITION_MIB}M", "-t", "1:ef00", "-A", "1:set:2", disk])
+    with disk.open("r+b") as file:
+        boot_code = SYSLINUX_MBR.read_bytes()
+        file.write(boot_code)  # shorter than the partition table's place
+        file.seek(2048 * 512)
+        file.write(partition.read_bytes())
