@@ -31,7 +31,7 @@ from .client import Api, Load, run
 from .report import Figure, table
 
 CLIENTS = 16
-LOOK_S = 0.2
+LOOK_S = 0.5
 ASK_AGAIN_S = 0.5
 LONGEST_S = 300.0
 LIFE = (("manage", "manageable"), ("provide", "available"), ("active", "active"), ("deleted", "available"))

@@ -1,6 +1,6 @@
 """Whole lives while everything breaks in turn: nobody is lost or stuck, and no BMC is told anything twice.
 
-``STEELYARD_CHAOS_LIVES=500`` for the long run; figures are printed (``pytest -s``).
+``STEELYARD_CHAOS_LIVES=500`` for the long run (8 minutes and more); figures are printed (``pytest -s``).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from .lives import POWER_ACTIONS_OF_A_LIFE, Lives, fake_body, rack_body
 from .operator import Operator
 from .processes import kill
 
-LIVES = int(os.environ.get("STEELYARD_CHAOS_LIVES", "60"))
+LIVES = int(os.environ.get("STEELYARD_CHAOS_LIVES", "24"))
 IS_LONG = LIVES > 100
-NODES = 60 if IS_LONG else 24
+NODES = 60 if IS_LONG else 12
 PAUSE_S = 4.0 if IS_LONG else 1.0
 BACK_WITHIN_S = 30.0
 KILLED = ("inventory", "power", "boot", "gateway", "PostgreSQL")
@@ -94,34 +94,42 @@ def _room(machines: int) -> Iterator[Room]:
 
 @dataclass(kw_only=True)
 class Tally:
-    """``back``: seconds until in stride again, by fault; ``lived``: finished lives by node."""
+    """``back``: seconds until in stride again, by fault; ``lived``: finished lives by node.
+
+    ``finished``: all lives are over; ``struck``: each fault has struck once.
+    """
 
     back: dict[str, list[float]] = field(default_factory=dict)
     lived: Counter[str] = field(default_factory=Counter)
+    finished: threading.Event = field(default_factory=threading.Event)
+    struck: threading.Event = field(default_factory=threading.Event)
 
 
-def _break_in_turn(room: Room, witness: Lives, finished: threading.Event, tally: Tally) -> None:
+def _break_in_turn(room: Room, witness: Lives, tally: Tally) -> None:
     """Each fault at least once; after each one the witness must get through gateway, inventory, boot and power."""
     verbs = itertools.cycle(("active", "deleted"))
     faults = room.faults()
     for what, strike in itertools.cycle(faults.items()):
-        if finished.wait(PAUSE_S) and len(tally.back) == len(faults):
+        if tally.finished.wait(PAUSE_S):
             return
         strike()
         start = time.monotonic()
         witness.go(next(verbs))
         tally.back.setdefault(what, []).append(time.monotonic() - start)
+        if len(tally.back) == len(faults):
+            tally.struck.set()
 
 
-def _live(all_lives: Lives, todo: Iterator[int], tally: Tally) -> None:
-    for _ in todo:
+def _live(all_lives: Lives, todo: Iterator[int], tally: Tally, over: threading.Event) -> None:
+    """Until the lives that were wanted are lived, and on while there is a fault that has not struck."""
+    while next(todo, None) is not None or not (tally.struck.is_set() or over.is_set()):
         all_lives.live()
         tally.lived[all_lives.name] += 1
 
 
 @pytest.mark.slow
 def test_lives_go_on_while_everything_breaks_in_turn() -> None:
-    tally, finished, over = Tally(), threading.Event(), threading.Event()
+    tally, over = Tally(), threading.Event()
     with _room(NODES // 2) as room:
         operator = Operator(room.suite.url)
         machines = [Lives(operator, rack_body(body), over, has_machine=True) for body in room.rack.nodes()]
@@ -132,22 +140,26 @@ def test_lives_go_on_while_everything_breaks_in_turn() -> None:
         witness.go("provide")
         start = time.monotonic()
         with ThreadPoolExecutor(NODES + 1) as pool:
-            breaker = pool.submit(_break_in_turn, room, witness, finished, tally)
+            breaker = pool.submit(_break_in_turn, room, witness, tally)
+            breaker.add_done_callback(lambda done: over.set() if done.exception() else None)
             todo = [iter(range(LIVES // 2)), iter(range(LIVES - LIVES // 2))]
-            lives = [pool.submit(_live, each, todo[0], tally) for each in machines]
-            lives += [pool.submit(_live, each, todo[1], tally) for each in fakes]
+            lives = [pool.submit(_live, each, todo[0], tally, over) for each in machines]
+            lives += [pool.submit(_live, each, todo[1], tally, over) for each in fakes]
             try:
                 for life in as_completed(lives):
                     life.result()
             except BaseException:
                 over.set()
+                if breaker.done():
+                    breaker.result()  # which may be why
                 raise
             finally:
-                finished.set()
+                tally.finished.set()
             breaker.result()
         _report(tally, room, operator, time.monotonic() - start)
 
-        assert tally.lived.total() == LIVES
+        assert tally.struck.is_set()
+        assert tally.lived.total() >= LIVES
         told = {name: sum(actions.values()) for name, actions in room.rack.power_actions().items()}
         wanted = {each.name: POWER_ACTIONS_OF_A_LIFE * tally.lived[each.name] for each in machines}
         assert told == wanted, "each power action reached its BMC exactly once"
