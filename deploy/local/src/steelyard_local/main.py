@@ -21,6 +21,7 @@ from .layout import Layout, default_data_dir
 from .state import in_use, is_locked
 from .suite import Options
 from .supervisor import Supervisor
+from .upgrade import command as upgrade
 
 DEFAULT_LISTEN = "127.0.0.1:6385"
 MOST_REPLICAS = 8
@@ -74,6 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(show)
     show.add_argument("--json", action="store_true")
     show.set_defaults(run=lambda options: status.show(_layout(options), as_json=options.json))
+    check = group.add_parser("upgrade-check", help="may it be upgraded to a release now, and if not, why not")
+    _add_data(check)
+    upgrade.add(check)
+    check.set_defaults(run=lambda options: upgrade.run(options, _layout(options)))
     show_demo = group.add_parser(
         "demo", help="a rack of simulated machines: enrolled, verified, power cycled (ONESHOT=1: then ends)"
     )

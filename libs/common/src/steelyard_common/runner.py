@@ -101,6 +101,9 @@ def _migrate(migrate: Callable[[S], None], settings: S) -> int:
             if time.monotonic() > give_up_at:
                 return 1
             time.sleep(1)
+        except SteelyardError as error:
+            log.error("migration is refused", reason=error.message)
+            return 1
         else:
             return 0
 

@@ -48,7 +48,9 @@ class Row:
     runs_steps_of: Sequence[str] = ()  # interfaces
     rules_workflows: bool = False  # makes the streams, dispatches steps, takes results
     observes: Sequence[str] = ()  # services whose events it takes with a durable consumer
-    hears: Mapping[str, str] = field(default_factory=dict)  # its durable consumer → the fact of inventory's that it takes
+    hears: Mapping[str, str] = field(
+        default_factory=dict
+    )  # its durable consumer → the fact of inventory's that it takes
     records: bool = False  # takes all events with the durable consumers of the timeline and of webhooks
     tells: bool = False  # tells events in its own name without answering anything
     reads_events: bool = False  # all events, by consumers of its own
@@ -78,7 +80,14 @@ ROWS: Mapping[str, Row] = {
     INVENTORY: Row(serves=True, rules_workflows=True, observes=tuple(PROVIDERS), records=True),
     "power": _provider("power", "qry.power-targets"),
     "boot": replace(
-        _provider("boot", "qry.ramdisk-node", "qry.node-uuid", "qry.instance-of-node", "qry.node-volumes", "cmd.observe-agents"),
+        _provider(
+            "boot",
+            "qry.ramdisk-node",
+            "qry.node-uuid",
+            "qry.instance-of-node",
+            "qry.node-volumes",
+            "cmd.observe-agents",
+        ),
         hears={subjects.heard_durable("boot", fact): fact for fact in ("power-state-changed", "node-deleted")},
     ),
     "inspector": _provider("inspector"),
@@ -140,9 +149,9 @@ def rights(site: str, user: str, table: Mapping[str, Row] = ROWS) -> Rights:
         subscribe.append(subjects.command(site, user, f"{ANNOUNCE_STEPS}.*"))
     if row.runs_steps_of:
         publish.append(subjects.result(site, "*"))
-    consumers = _consumers(site, row)
-    publish += [subject for each in consumers for subject in _consuming(*each)]
-    if consumers:
+    found = consumers(site, row)
+    publish += [subject for each in found for subject in _consuming(*each)]
+    if found:
         publish.append(f"{site}.bus.evt.dead-letter.*")
     if row.reads_events:
         publish += _reading(site)
@@ -165,8 +174,8 @@ def _streams() -> list[str]:
     return [f"{API}.STREAM.{verb}.{stream}" for stream in STREAM_SUBJECTS for verb in ("INFO", "CREATE", "UPDATE")]
 
 
-def _consumers(site: str, row: Row) -> list[tuple[str, str, str]]:
-    """→ (stream, durable, filter)"""
+def consumers(site: str, row: Row) -> list[tuple[str, str, str]]:
+    """Durable consumers of a row: → (stream, name, filter)"""
     found = [
         (STEPS_STREAM, subjects.step_durable(interface), subjects.step(site, interface, "*"))
         for interface in row.runs_steps_of
@@ -211,7 +220,7 @@ def _reading(site: str) -> list[str]:
 
 def _foreign_consumers(site: str, table: Mapping[str, Row]) -> list[str]:
     """The services' own consumers on EVENTS: who reads along must not change, empty or acknowledge them."""
-    names = {name for row in table.values() for stream, name, _ in _consumers(site, row) if stream == EVENTS_STREAM}
+    names = {name for row in table.values() for stream, name, _ in consumers(site, row) if stream == EVENTS_STREAM}
     denied = []
     for name in sorted(names):
         denied += [

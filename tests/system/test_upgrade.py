@@ -1,0 +1,82 @@
+"""An upgrade check of a running suite, and services that leave and come back one at a time while machines live on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from steelyard_local.testing import RunningSuite, running_suite
+
+from .operator import Operator
+
+STEELYARD = str(Path(sys.executable).parent / "steelyard")
+WELL_WITHIN_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def suite() -> Iterator[RunningSuite]:
+    with running_suite("--replicas", "2") as suite:
+        yield suite
+
+
+def check(suite: RunningSuite, *words: str) -> tuple[int, dict[str, Any]]:
+    command = [STEELYARD, "upgrade-check", "--data", str(suite.data), "--json", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def reasons(told: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(each["reason"], each["about"]) for each in told["findings"]]
+
+
+@pytest.mark.slow
+def test_a_healthy_suite_may_be_upgraded_and_one_that_holds_work_may_not(suite: RunningSuite) -> None:
+    operator = Operator(suite.url)
+    end = time.monotonic() + WELL_WITHIN_S
+    while (found := check(suite))[0] != 0 and time.monotonic() < end:
+        time.sleep(1)
+    assert found[0] == 0, found[1]
+    assert found[1]["findings"] == []
+
+    body = {"name": "held", "driver": "fake-hardware", "driver_info": {"fake_password": "s3cret"}}
+    uuid = operator.ask("POST", "/v1/nodes", body)["uuid"]
+    operator.ask("PUT", f"/v1/nodes/{uuid}/states/provision", {"target": "manage"})
+    operator.wait("held", lambda node: node["provision_state"] == "manageable")
+    steps = [{"interface": "deploy", "step": "hold", "order": 1}]
+    operator.ask("PUT", f"/v1/nodes/{uuid}/states/provision", {"target": "clean", "clean_steps": steps})
+    operator.wait("held", lambda node: node["provision_state"] == "clean hold")
+    status, told = check(suite)
+    assert status == 1
+    assert [reason for reason, _ in reasons(told)] == ["workflow-parked"]
+    assert check(suite, "--allow", "workflow-parked")[0] == 0
+
+    (suite.data / "seal.keys").rename(suite.data / "seal.away")
+    assert "secret-unreadable" in {reason for reason, _ in reasons(check(suite)[1])}
+    (suite.data / "seal.away").rename(suite.data / "seal.keys")
+    operator.ask("PUT", f"/v1/nodes/{uuid}/states/provision", {"target": "abort"})
+    operator.wait("held", lambda node: node["provision_state"] == "clean failed")
+    assert check(suite)[0] == 0
+
+
+@pytest.mark.slow
+def test_releases_that_are_too_far_away_or_know_too_little_are_refused(suite: RunningSuite, tmp_path: Path) -> None:
+    release = subprocess.run(
+        [STEELYARD, "upgrade-check", "--print-release"], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    body = json.loads(release)
+    file = tmp_path / "release.json"
+    file.write_text(json.dumps(body | {"version": "0.2.0"}))
+    status, told = check(suite, "--to", str(file))
+    assert (status, told["findings"]) == (0, [])
+    file.write_text(json.dumps(body | {"version": "0.3.0"}))
+    status, told = check(suite, "--to", str(file))
+    assert status == 1
+    assert {reason for reason, _ in reasons(told)} == {"version-apart"}
+    assert {"inventory", "inventory-2", "api-gateway"} <= {about for _, about in reasons(told)}
