@@ -22,7 +22,7 @@ import psycopg
 from steelyard_common.bus import MemoryBus
 from steelyard_common.db import Database, migrate
 from steelyard_common.embedded import EmbeddedPostgres
-from steelyard_inventory.domain.timeline import Entry, entry_uuid
+from steelyard_inventory.domain.timeline_entries import Entry, entry_uuid
 from steelyard_inventory.main import MIGRATIONS, NAME
 from steelyard_inventory.testing import Desk
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from steelyard_common.contracts.events import cloud_event
 from steelyard_inventory.domain.estimates import Estimate, estimate, left, quantile, span, words
-from steelyard_inventory.domain.timeline import Entry, entry_uuid, plain, read, time_of
+from steelyard_inventory.domain.timeline import read
+from steelyard_inventory.domain.timeline_entries import Entry, entry_uuid, plain, time_of
 
 NODE = "0b0f9a55-5fd2-4f07-8e7f-4f2a1d9c1111"
 RUN = "7c7f9a55-5fd2-4f07-8e7f-4f2a1d9c2222"

@@ -12,7 +12,8 @@ from steelyard_common.bus import Bus, Delivery, Endpoint, Request
 from steelyard_common.contracts import subjects
 from steelyard_common.telemetry import get_logger
 
-from ..domain.timeline import KINDS, Entry, read
+from ..domain.timeline import KINDS, read
+from ..domain.timeline_entries import Entry
 from ..service.timeline import Timeline
 from ..store.timeline import Asked
 from .requests import MAX_LIMIT, IdentSchema, Table, api

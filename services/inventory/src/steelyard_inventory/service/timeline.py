@@ -19,7 +19,7 @@ from steelyard_common.errors import NotFound, SteelyardError
 from steelyard_common.telemetry import get_logger
 
 from ..domain.estimates import KEEP
-from ..domain.timeline import Entry
+from ..domain.timeline_entries import Entry
 from ..domain.values import as_uuid
 from ..store import nodes
 from ..store import timeline as store

@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import Connection, text
 from steelyard_common.errors import NotFound
 
-from ..domain.timeline import Entry, time_of
+from ..domain.timeline_entries import Entry, time_of
 
 PARENT, REST = "timeline", "timeline_rest"
 MONTHS_AHEAD = 3
