@@ -27,7 +27,7 @@ DEADLINE_S = 60.0
 # Told only of real BMCs, of what a poll finds, or of what went wrong; their own services' tests see them.
 NOT_HERE = {
     "power-observed", "bmc-unreachable", "bmc-recovered", "health-changed", "sensors", "power-state-corrected",
-    "webhook-tested",
+    "webhook-tested", "boot-attempt-ended", "boot-attempt-failed",
 }  # fmt: skip
 
 
@@ -61,9 +61,9 @@ class Listener:
     def facts(self) -> set[str]:
         return {subject.split(".")[3] for subject, _, _ in self.heard if ".evt." in subject}
 
-    def ask_services(self) -> None:
-        """What each service says that it answers (NATS's own discovery)."""
-        self._do(self._discover())
+    def ask_services(self, names: set[str]) -> None:
+        """What each of them says that it answers (NATS's own discovery)."""
+        self._do(self._discover({f"steelyard-{name}" for name in names}))
 
     def _do(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE_S)
@@ -79,12 +79,12 @@ class Listener:
     async def _hear(self, message: Msg) -> None:
         self.heard.append((message.subject, message.headers or {}, message.data))
 
-    async def _discover(self) -> None:
+    async def _discover(self, names: set[str]) -> None:
         inbox = self._client.new_inbox()
         answers = await self._client.subscribe(inbox)
         await self._client.publish("$SRV.INFO", b"", reply=inbox)
         services: set[str] = set()
-        while not {"steelyard-inventory", "steelyard-power"} <= services:
+        while not names <= services:
             answer = json.loads((await answers.next_msg(DEADLINE_S)).data)
             services.add(answer["name"])
             self.served |= {each["subject"] for each in answer["endpoints"]}
@@ -102,8 +102,9 @@ def heard() -> Iterator[tuple[Listener, dict[str, Any]]]:
             _allocate(operator)
             _go_wrong(operator)
             listener.wait(lambda: {"operation-finished", "call-refused", "allocation-failed"} <= listener.facts())
-            listener.ask_services()
-        yield listener, operator.ask("GET", "/v1/asyncapi.json")
+            document = operator.ask("GET", "/v1/asyncapi.json")
+            listener.ask_services({name.split(".")[0] for name in document["operations"] if ".qry." in name})
+        yield listener, document
 
 
 def _go(operator: Operator, name: str, target: str, state: str, **more: Any) -> None:

@@ -158,6 +158,7 @@ def test_limits_choices_defaults_and_nulls_are_kept() -> None:
         number = fields.Integer(required=True, validate=validate.Range(1, 9))
         word = fields.String(allow_none=True, load_default=None, validate=validate.OneOf(["a", "b"]))
         names = fields.List(fields.String(), data_key="the-names", validate=validate.Length(max=3))
+        digest = fields.String(validate=validate.Regexp(r"[0-9a-f]{4}\Z"))
         shown = fields.String(dump_only=True)
 
     assert of_request(Asked) == {
@@ -166,6 +167,7 @@ def test_limits_choices_defaults_and_nulls_are_kept() -> None:
             "number": {"type": "integer", "minimum": 1, "maximum": 9},
             "word": {"type": ["string", "null"], "enum": ["a", "b", None], "default": None},
             "the-names": {"type": "array", "items": {"type": "string"}, "maxItems": 3},
+            "digest": {"type": "string", "pattern": "^(?:[0-9a-f]{4}$)"},
         },
         "required": ["number"],
     }

@@ -12,7 +12,7 @@ from steelyard_local.reference import settings_page
 
 ROOT = Path(__file__).parents[3]
 REFERENCE = ROOT / "docs" / "reference"
-_TOLD = re.compile(r"""(?:Fact\(\s*name=|cloud_event\([^"()]*(?:"\w+"|self\._service), )"([a-z-]+)\"""")
+_TOLD = re.compile(r"""(?:Fact\(\s*name=|\bfact = |cloud_event\([^"()]*(?:"\w+"|self\._service), )"([a-z-]+)\"""")
 
 
 def test_the_settings_page_is_up_to_date() -> None:

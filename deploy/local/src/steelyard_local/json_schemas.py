@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ _KINDS: Mapping[type[fields.Field[Any]], Json] = {
     fields.Dict: {"type": "object"},
     fields.Raw: {},
 }
+PYTHONS_END = r"\Z"
 _PLAIN: Mapping[Any, Json] = {
     str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"},
     type(None): {"type": "null"}, Any: {},
@@ -71,6 +73,8 @@ def _of_rule(rule: Callable[[Any], Any], made: Json) -> Json:
             if made.get("type") == "array":
                 return _given(minItems=least, maxItems=most)
             return _given(minLength=least, maxLength=most)
+        case validate.Regexp(regex=re.Pattern(pattern=str(pattern))):  # it is matched from the beginning
+            return {"pattern": f"^(?:{pattern.replace(PYTHONS_END, '$')})"}
         case _:
             raise TypeError(f"no JSON schema is known for {rule!r}")
 
