@@ -26,6 +26,7 @@ PROJECT = Path(__file__).parents[2]
 VENV_VARIABLE = "STEELYARD_IRONIC_VENV"
 START_S = 180.0
 STOP_S = 20.0
+MEMORY = "/dev/shm"  # a folder in memory, where there is one: SQLite waits for a disk at every change
 READY = "Successfully started conductor"
 INTERFACES = {
     "bios": "fake,no-bios,redfish", "boot": "fake,ipxe,pxe,redfish-virtual-media", "console": "fake,no-console",
@@ -51,7 +52,7 @@ def environment() -> Path:
 def running_ironic() -> Iterator[str]:
     """The URL of a fresh Ironic; it and its data are gone at the end of the block. Raises RuntimeError."""
     programs = environment() / "bin"
-    with tempfile.TemporaryDirectory(prefix="ironic-") as name:
+    with tempfile.TemporaryDirectory(prefix="ironic-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as name:
         folder, port = Path(name), free_port()
         for each in ("http", "tftp"):
             (folder / each).mkdir()
