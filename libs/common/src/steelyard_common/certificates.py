@@ -58,9 +58,9 @@ def new_key() -> Key:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def self_signed(subject: str, key: Key) -> x509.Certificate:
-    """A certificate that nobody can verify."""
-    return _certificate(subject, key.public_key(), key, subject, [])
+def self_signed(subject: str, key: Key, hosts: Sequence[str] = ()) -> x509.Certificate:
+    """A server's certificate that only those can verify who have it."""
+    return _certificate(subject, key.public_key(), key, subject, hosts)
 
 
 def key_pem(key: Key) -> bytes:

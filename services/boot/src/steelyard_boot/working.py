@@ -18,6 +18,7 @@ from .service.deploying import Deploying, Helpers
 from .service.inband import InBand
 from .service.instance_parts import InstanceParts
 from .service.inventory import Inventory
+from .service.polling import Polling
 from .service.ramdisks import Boots, Ramdisks
 from .settings import Settings
 
@@ -30,6 +31,8 @@ def make_works(
     sealer = settings.sealer()
     client = AgentClient(timeout_s=settings.agent_timeout_s)
     parts.add("agents", stop=client.close)
+    polling = Polling(agents, client).start()
+    parts.add("polling", stop=polling.stop, check=polling.is_alive)
     rules = settings.deploy_rules()
     inband = InBand(agents, client, clock, silence_s=settings.agent_heartbeat_timeout_s)
     ramdisks = Ramdisks(agents, artifacts, boots, Defaults(urls=settings.ramdisks()), clock)

@@ -54,6 +54,8 @@ def arguments(node: NodeForBoot, what: BootOf, site: Site) -> tuple[str, ...]:
 
 def agent_arguments(what: BootOf, site: Site) -> tuple[str, ...]:
     """Where the agent finds the API (lifecycle facts §11). Never the token: a script can be read by anybody."""
+    if what.called is not None:
+        return ()
     if not site.api_url:
         raise InvalidRequest(
             "the agent cannot be told where the API is: set STEELYARD_AGENT_API_URL of the boot service to the API's"

@@ -22,9 +22,12 @@ import orjson
 from steelyard_common.bmc import MediaSlot
 from steelyard_common.errors import InvalidRequest, Unsupported
 
+from .node_for_boot import Identity
+
 DISCS = frozenset({"CD", "DVD"})
 STICKS = ("USBStick", "Floppy")
 PARAMETERS, CONFIG, CD = "ir-vfd-dev", "config-2", "VMEDIA_BOOT_ISO"
+AGENT_D = "etc/ironic-python-agent.d"  # the agent copies what lies there to the same place in its ramdisk
 NETWORK_DATA = "openstack/latest/network_data.json"
 
 
@@ -36,9 +39,10 @@ class Own:
     api_url: str = ""
     token: str | None = field(default=None, repr=False)
     network_data: Mapping[str, Any] | None = None
+    identity: Identity | None = None
 
     def __bool__(self) -> bool:
-        return self.token is not None or self.network_data is not None
+        return self.token is not None or self.network_data is not None or self.identity is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +94,7 @@ def plan(slots: Slots, *, has_iso: bool, own: Own) -> Plan:
 
 def label_of(own: Own) -> str:
     """Of the second medium."""
-    return PARAMETERS if own.network_data is None else CONFIG
+    return PARAMETERS if own.network_data is None and own.identity is None else CONFIG
 
 
 def files_of(own: Own) -> dict[str, bytes]:
@@ -102,9 +106,16 @@ def files_of(own: Own) -> dict[str, bytes]:
             raise InvalidRequest(f"{name} has characters that cannot be told to an agent")
     options = {"ipa-api-url": "api_url", "ipa-agent-token": "agent_token"}
     lines = "".join(f"{options[name]} = {value}\n" for name, value in told.items())
-    files = {
+    files: dict[str, bytes] = {}
+    if own.identity is not None and own.identity.key:
+        lines += f"listen_tls = True\ntls_cert_file = /{AGENT_D}/agent.pem\ntls_key_file = /{AGENT_D}/agent.key\n"
+        files |= {
+            f"{AGENT_D}/agent.pem": own.identity.certificate.encode(),
+            f"{AGENT_D}/agent.key": own.identity.key.encode(),
+        }
+    files |= {
         "parameters.txt": "".join(f"{name}={value}\n" for name, value in told.items()).encode(),
-        "etc/ironic-python-agent.d/steelyard.conf": f"[DEFAULT]\n{lines}".encode(),
+        f"{AGENT_D}/steelyard.conf": f"[DEFAULT]\n{lines}".encode(),
         "openstack/latest/meta_data.json": orjson.dumps({"uuid": own.node_uuid}),
     }
     if own.network_data is not None:

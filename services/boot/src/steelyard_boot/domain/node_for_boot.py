@@ -107,11 +107,20 @@ class Volumes:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What an agent that is called shows: PEM both; empty where it speaks without TLS."""
+
+    certificate: str = ""
+    key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class BootOf:
     """What to boot. ``agent``: the ramdisk is the agent, and is told where the API is.
 
     ``bootloader``: an EFI system partition for CDs that are made here, instead of the GRUB that is installed.
     ``token``: for the agent, sealed; it travels on virtual media only. ``network_data``: static addresses, likewise.
+    ``called``: the agent calls nobody but is called, and by which certificate and key it is known; on media, too.
     """
 
     purpose: Purpose
@@ -124,6 +133,7 @@ class BootOf:
     bootloader: Served | None = None
     network_data: Mapping[str, Any] | None = None
     token: str | None = field(default=None, repr=False)
+    called: Identity | None = None
 
     def __post_init__(self) -> None:
         told = [self.kernel is not None, self.iso is not None, self.volumes is not None]

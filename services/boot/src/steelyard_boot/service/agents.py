@@ -5,9 +5,9 @@ Lookups and heartbeats that come together share a transaction here and a message
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,8 @@ from steelyard_common.secrets import MASK, Sealer
 from steelyard_common.telemetry import get_logger
 
 from ..domain.lookup_config import AgentRules, lookup_config
-from ..domain.sessions import NOT_BELIEVED, Beat, Session, new_token, notes, of_boot, take
+from ..domain.reverse import Called
+from ..domain.sessions import NOT_BELIEVED, Beat, Session, check_url, new_token, notes, of_boot, take
 from ..store import agents as store
 from .inventory import Inventory
 
@@ -74,13 +75,17 @@ class Agents:
         with self._database.read() as connection:
             return store.read(connection, [node_uuid]).get(node_uuid)
 
-    def expect(self, node_uuid: str, token: str | None = None, reverse_url: str | None = None) -> None:
+    def expect(self, node_uuid: str, token: str | None = None, called: Called | None = None) -> None:
         """A ramdisk is prepared: what was known of the last agent is forgotten. ``token``: sealed, if it travels with
-        the medium; ``reverse_url``: boot will call the agent there."""
+        the medium; ``called``: boot will call the agent. Errors: InvalidRequest for an address without TLS."""
         now = self._clock()
+        url = called.url if called is not None else None
+        if url is not None:
+            check_url(url, require_tls=self._require_tls)
         session = Session(
             node_uuid=node_uuid, token=token, pregenerated=token is not None, issued_at=now if token else None,
-            reverse_url=reverse_url, poll_at=now if reverse_url else None, created_at=now,
+            reverse_url=url, verify_ca=called.certificate if called is not None else None,
+            poll_at=now if url else None, created_at=now,
         )  # fmt: skip
         with self._database.begin() as transaction:
             store.write(transaction.connection, [session])
@@ -96,6 +101,46 @@ class Agents:
             for session in store.take(transaction.connection, [node_uuid]).values():
                 known = {**session.versions, kind: version}
                 store.write(transaction.connection, [replace(session, versions=known)])
+
+    # ---- agents that are called (reverse mode)
+
+    def due(self, most: int, lend_s: float) -> list[Session]:
+        """Those that are to be called now; nobody else is given them for ``lend_s``."""
+        now = self._clock()
+        with self._database.begin() as transaction:
+            found = store.due(transaction.connection, now, most)
+            lent = [replace(session, poll_at=now + timedelta(seconds=lend_s)) for session in found]
+            store.write(transaction.connection, lent)
+        return lent
+
+    def met(self, session: Session, version: str | None, again_s: float) -> None:
+        """It answered: as good as a heartbeat. Errors: Unavailable."""
+        now = self._clock()
+
+        def change(found: Session) -> Session:
+            return replace(
+                found, url=found.reverse_url, version=version, last_heartbeat_at=now, poll_failures=0,
+                poll_at=now + timedelta(seconds=again_s),
+            )  # fmt: skip
+
+        kept = self._change(session, change)
+        if kept is not None:
+            self._inventory.observe_agents([{"node": kept.node_uuid, "boot": kept.boot, "notes": notes(kept, now)}])
+
+    def missed(self, session: Session, again_s: float) -> None:
+        """It did not answer."""
+        due = self._clock() + timedelta(seconds=again_s)
+        self._change(session, lambda found: replace(found, poll_failures=found.poll_failures + 1, poll_at=due))
+
+    def _change(self, session: Session, change: Callable[[Session], Session]) -> Session | None:
+        """None when the session was replaced meanwhile."""
+        with self._database.begin() as transaction:
+            found = store.take(transaction.connection, [session.node_uuid]).get(session.node_uuid)
+            if found is None or found.created_at != session.created_at:
+                return None
+            kept = change(found)
+            store.write(transaction.connection, [kept])
+        return kept
 
     def sealed_token(self) -> str:
         """A new token, sealed: for a medium."""

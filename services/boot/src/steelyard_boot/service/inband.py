@@ -59,10 +59,8 @@ class InBand:
         """Errors: Conflict."""
         session = session or self.session(piece)
         own = piece.driver_info.get("agent_verify_ca")
-        verify = session.verify_ca or (own if isinstance(own, bool) else self._verify)
-        return Door(
-            node_uuid=session.node_uuid, url=session.url or "", token=self._agents.open_token(session), verify=verify
-        )
+        verify = own if isinstance(own, bool) else self._verify
+        return door_of(session, session.url or "", self._agents.open_token(session), verify=verify)
 
     def is_alive(self, piece: Slice) -> bool:
         """It was heard of not long ago, and answers."""
@@ -152,6 +150,11 @@ class InBand:
                 "crashed, lost its network, or was switched off. Look at its console, then begin this work again."
             )
         )
+
+
+def door_of(session: Session, url: str, token: str, *, verify: bool = True) -> Door:
+    """``verify``: how it is believed if no certificate of its own is known."""
+    return Door(node_uuid=session.node_uuid, url=url, token=token, verify=session.verify_ca or verify)
 
 
 class Lost(OutcomeUnknown):

@@ -71,7 +71,8 @@ class Media:
         """
         until = time.monotonic() + timeout_s
         own = Own(
-            node_uuid=node.uuid, api_url=self._shelf.api_url if what.agent else "",
+            node_uuid=node.uuid, api_url=self._shelf.api_url if what.agent and what.called is None else "",
+            identity=what.called,
             token=self._open(what.token) if what.token else None, network_data=what.network_data,
         )  # fmt: skip
         if node.interface == HTTPS:
@@ -140,7 +141,7 @@ class Media:
     ) -> tuple[tuple[str, bool], tuple[str, bool] | None]:
         """→ (artifact, whether it is this node's alone) of the first and the second medium."""
         if model.iso is not None:
-            first = (_key(model.iso.url), False)
+            first = (artifact_key(model.iso.url), False)
         elif plan.is_shared:
             first = (self._shared(node, what, model), False)
         else:
@@ -186,7 +187,7 @@ class Media:
         return made.key
 
     def _content(self, url: str) -> Any:
-        stored = self._shelf.storage.open(_key(url))
+        stored = self._shelf.storage.open(artifact_key(url))
         if stored is None:
             raise NotFound("the kernel or the ramdisk is not on boot's folder any more; prepare the boot again")
         return stored.file
@@ -251,7 +252,7 @@ def _reference(node_uuid: str) -> str:
     return f"media:{node_uuid}:"
 
 
-def _key(url: str) -> str:
+def artifact_key(url: str) -> str:
     """The artifact that an address of ours leads to. Errors: InvalidRequest for another's."""
     pieces = urlsplit(url).path.split("/")
     if "artifacts" not in pieces[:-1]:

@@ -4,23 +4,25 @@ what the machine then boots is told to boots; the session of the agent that was 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
+from steelyard_common.certificates import certificate_pem, key_pem, new_key, self_signed
 from steelyard_common.contracts.steps import Again, Done, StepResult
-from steelyard_common.errors import InvalidRequest
+from steelyard_common.errors import InvalidRequest, Unsupported
 from steelyard_common.provider import Clock, Slice, StepFunction
 
 from ..domain.artifacts import Artifact, Fetching, Wish
 from ..domain.boot_model import Purpose
-from ..domain.node_for_boot import FAKE, BootOf, NodeForBoot
+from ..domain.node_for_boot import FAKE, BootOf, Identity, NodeForBoot
 from ..domain.ramdisk_choice import Defaults, choose
-from ..domain.reverse import reverse_url
+from ..domain.reverse import Called, called
 from .agents import Agents
 from .artifacts import Artifacts
 from .boots import Prepared
 
 FETCH_S = 2.0
-STANDALONE = "ipa-standalone=1"
+OWN_TOKEN = "/agent_token"  # noqa: S105 - a JSON pointer
 
 
 class Boots(Protocol):
@@ -58,10 +60,28 @@ class Ramdisks:
     def bring_agent(self, piece: Slice, purpose: Purpose) -> StepResult:
         """Errors: InvalidRequest, Unsupported, and what a fetch and the BMC raise."""
         node = NodeForBoot.from_view(piece.node)
-        reverse = reverse_url(piece.node)
+        place = called(piece.node)
+        if place is not None and not node.by_media:
+            return self._bring_its_own(piece, node, purpose, place)
         if node.interface == FAKE:  # somebody else brings the ramdisk: here it is only expected
-            self._agents.expect(node.uuid, reverse_url=reverse)
+            self._agents.expect(node.uuid)
             return Done()
+        return self._bring(piece, node, purpose, place)
+
+    def _bring_its_own(self, piece: Slice, node: NodeForBoot, purpose: Purpose, place: Called) -> StepResult:
+        """A ramdisk with a token of its own, because none can be sent along in secret. Errors: InvalidRequest."""
+        token = (piece.node.get("sealed") or {}).get(OWN_TOKEN)
+        if not token:
+            raise InvalidRequest(
+                f"the agent cannot be told its token by the boot interface '{node.interface}': use "
+                "'redfish-virtual-media', or a ramdisk that has a token of its own and driver_info agent_token"
+            )
+        brought = Done() if node.interface == FAKE else self._bring(piece, node, purpose, None)
+        if isinstance(brought, Done):
+            self._agents.expect(node.uuid, token, place)
+        return brought
+
+    def _bring(self, piece: Slice, node: NodeForBoot, purpose: Purpose, place: Called | None) -> StepResult:
         chosen = choose(purpose, piece.node, node.arch, self._defaults)
         wishes = {
             part: Wish(url=url, kind=part)
@@ -73,13 +93,20 @@ class Ramdisks:
             return found
         token = self._agents.sealed_token() if node.by_media else None
         network = piece.node.get("network_data") or None
+        identity = _identity(place) if place is not None else None
         what = BootOf(
-            purpose=purpose, agent=True, token=token, network_data=network,
-            arguments=(STANDALONE,) if reverse else (), kernel=found.get("kernel"), ramdisk=found.get("ramdisk"),
-            iso=found.get("iso"),
+            purpose=purpose, agent=True, token=token, network_data=network, called=identity,
+            kernel=found.get("kernel"), ramdisk=found.get("ramdisk"), iso=found.get("iso"),
         )  # fmt: skip
         prepared = self._boots.prepare(node, what)
-        self._agents.expect(node.uuid, token if prepared.has_token else None, reverse)
+        if place is not None and not prepared.has_token:
+            raise Unsupported(
+                "the agent cannot be told its token: the BMC has one slot only, and deploy_iso fills it. Set "
+                "deploy_kernel and deploy_ramdisk instead; an ISO is then made for this node"
+            )
+        if place is not None and identity is not None and identity.certificate:
+            place = replace(place, certificate=identity.certificate)
+        self._agents.expect(node.uuid, token if prepared.has_token else None, place)
         return Done()
 
     def bring_image(self, piece: Slice) -> StepResult:
@@ -138,3 +165,12 @@ class Ramdisks:
 def _project(node: Mapping[str, Any]) -> str | None:
     """Whose image it is: a tenant's may not come from inside."""
     return node.get("lessee") or node.get("owner")
+
+
+def _identity(place: Called) -> Identity:
+    """A certificate for this boot only: whoever answers at the agent's address must have got the medium."""
+    if not place.has_tls:
+        return Identity()
+    key = new_key()
+    certificate = self_signed("agent", key, [place.host])
+    return Identity(certificate=certificate_pem(certificate).decode(), key=key_pem(key).decode())

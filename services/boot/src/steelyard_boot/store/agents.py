@@ -19,7 +19,7 @@ _TYPES = {
     **dict.fromkeys(("issued_at", "last_heartbeat_at", "poll_at", "created_at"), "timestamptz"),
 }  # fmt: skip
 _RECORD = ", ".join(f"{name} {_TYPES.get(name, 'text')}" for name in _NAMES)
-_CHANGING = [name for name in _NAMES if name not in ("node_uuid", "created_at")]
+_CHANGING = [name for name in _NAMES if name != "node_uuid"]
 _READ = text(f"SELECT {_COLUMNS} FROM agents WHERE node_uuid = ANY(CAST(:uuids AS uuid[]))")  # noqa: S608
 _TAKE = text(f"{_READ.text} ORDER BY node_uuid FOR UPDATE")
 _WRITE = text(
