@@ -6,14 +6,14 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from steelyard_common.contracts.steps import Done, Failed, StepResult, Wait
+from steelyard_common.contracts.steps import Done, Failed, Outcome, StepMessage, StepResult, Wait
 from steelyard_common.db import Database
 from steelyard_common.errors import DeviceRefused, Unsupported
 from steelyard_common.testing import SetClock
 from steelyard_inventory.service.ramdisks import Ramdisks
 from steelyard_inventory.store.tables import nodes, ports
 from steelyard_inventory.store.workers import announce
-from steelyard_inventory.testing import Desk
+from steelyard_inventory.testing import SITE, Desk
 from steelyard_inventory.testing_provider import AGENT_INTERFACES, FAKE_INTERFACES, FakeProvider, announcements
 
 if TYPE_CHECKING:
@@ -325,3 +325,60 @@ def test_a_plan_tells_the_boots_the_waits_and_what_is_not_known_yet(
     assert plan["needs_ramdisk"]
     assert plan["unknowns"] == ["the agent's own steps are known when it is up; they join by their priority then"]
     assert plan["estimate"]["text"].endswith("; the agent's own steps come on top")
+
+
+class FailsAt(FakeProvider):
+    """Fails the step that is dispatched as number ``at``, whatever it is; the others go well."""
+
+    at = -1
+    ran = 0
+
+    def outcomes(self, message: StepMessage) -> list[Outcome]:
+        done = super().outcomes(message)
+        for place, outcome in enumerate(done):
+            self.ran += 1
+            if self.ran == self.at:
+                failed = Failed(error=DeviceRefused("not today"))
+                return [*done[:place], Outcome(index=outcome.index, attempt=outcome.attempt, result=failed)]
+        return done
+
+
+@pytest.mark.parametrize(
+    ("verb", "start", "params", "fails_to", "back"),
+    [
+        ("provide", "manageable", {}, "clean failed", "manage"),
+        ("active", "available", {}, "deploy failed", "deleted"),
+        ("rescue", "active", {"rescue_password": "sealed:k1:AA"}, "rescue failed", "deleted"),
+        ("service", "active", {"service_steps": [ERASE | {"args": {}}]}, "service failed", "abort"),
+    ],
+)
+def test_whichever_step_fails_the_node_is_free_and_the_api_leads_back(
+    stage: Stage, verb: str, start: str, params: dict[str, Any], fails_to: str, back: str
+) -> None:
+    stage.announce_all(agents=True)
+    steps = 0
+    for at in range(1, 30):
+        provider = FailsAt(stage.bus, SITE)
+        provider.receive()
+        node = machine(stage, start)
+        agent_says(provider, ERASE)
+        provider.at = at
+
+        stage.verb(node, verb, **params)
+        provider.run()
+        beat(stage, node, provider)
+
+        row = stage.node(node)
+        assert row["reservation"] is None
+        if provider.ran < at:
+            break
+        steps += 1
+        assert row["provision_state"] == fails_to
+        assert "not today" in row["last_error"]
+        with stage.database.begin() as transaction:
+            transaction.connection.execute(nodes.update().where(nodes.c.uuid == node).values(maintenance=False))
+        stage.verb(node, back)
+        provider.run()
+        beat(stage, node, provider)
+        assert stage.node(node)["provision_state"] in ("manageable", "available", "active")
+    assert steps >= 5

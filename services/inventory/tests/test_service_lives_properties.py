@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from steelyard_common.contracts.steps import Again, Done, Failed, Outcome, StepMessage, StepResult, Wait
 from steelyard_common.db import outbox
-from steelyard_common.errors import DeviceRefused, DeviceUnreachable, SteelyardError, Unavailable
+from steelyard_common.errors import DeviceRefused, DeviceUnreachable, SteelyardError, Unavailable, Unsupported
 from steelyard_inventory.domain.transitions import (
     FAILED,
     HOLDING,
@@ -25,6 +25,7 @@ from steelyard_inventory.domain.transitions import (
     can,
 )
 from steelyard_inventory.service.lifecycle import Caller
+from steelyard_inventory.testing_provider import AGENT_INTERFACES
 
 if TYPE_CHECKING:
     from .conftest import Stage
@@ -52,6 +53,7 @@ class Lives(RuleBasedStateMachine):
     """Four nodes, one provider that may crash, one inventory that may die in a commit."""
 
     stage: Stage
+    has_agents = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,11 +61,14 @@ class Lives(RuleBasedStateMachine):
             for table in ("outbox", "nodes"):
                 transaction.connection.execute(sa.text(f"DELETE FROM {table}"))  # noqa: S608
         self.stage.bus.published.clear()
-        self.provider = self.stage.announce_all()
-        self.nodes = [self.stage.add_fake(start) for start in STARTS]
+        self.provider = self.stage.announce_all(agents=self.has_agents)
+        self.nodes = [self.stage.add_fake(start, **self.columns(start)) for start in STARTS]
         self.results: list[tuple[StepMessage, list[Outcome]]] = []
         self.dies = ""
         self._may_die()
+
+    def columns(self, start: str) -> dict[str, Any]:
+        return {}
 
     def _may_die(self) -> None:
         database = self.stage.database
@@ -165,6 +170,21 @@ class Lives(RuleBasedStateMachine):
             assert row["parked"] or row["held"] or state not in WAITING | HOLDING
             assert (state in STABLE) == (row["target"] is None)
             assert row["held"] or row["parked"] or not row["internal"]
+        self._check_rows()
+
+    def _check_rows(self) -> None:
+        """However often a work was planned anew: its rows are numbered without a gap, what is over stays over, and
+        what is ahead was never sent alone."""
+        for row in self.stage.rows(
+            "SELECT w.current_step, w.status, array_agg(s.index ORDER BY s.index) AS indexes, "
+            "array_agg(s.status ORDER BY s.index) AS statuses "
+            "FROM workflows w JOIN steps s ON s.workflow_uuid = w.uuid GROUP BY w.uuid"
+        ):
+            assert row["indexes"] == list(range(len(row["indexes"])))
+            assert set(row["statuses"][: row["current_step"]]) <= {"done", "skipped"}
+            if row["status"] == "running":
+                assert row["current_step"] < len(row["indexes"])
+                assert set(row["statuses"][row["current_step"] + 1 :]) <= {"pending", "dispatched"}
 
     def teardown(self) -> None:
         """With nobody answering any more, time alone ends everything; then the API alone leads back."""
@@ -178,8 +198,9 @@ class Lives(RuleBasedStateMachine):
         stage.database.__dict__.pop("_commit", None)
         self._tell_what_is_left()
         self._check_told()
-        self.stage.announce_all()
+        self.stage.announce_all(agents=self.has_agents)
         self.provider.receive()
+        self.provider.behaviour.clear()
         for node in self.nodes:
             self._lead_back(node)
 
@@ -213,7 +234,73 @@ class Lives(RuleBasedStateMachine):
             word = next(str(event) for event in events if can(state, event))
             self.stage.verb(node, "deleted" if word == "delete" else word)
             self.provider.run()
+            for _ in range(3 if self.has_agents else 0):
+                self.stage.lifecycle.send_signal(node, "heartbeat")
+                self.stage.tick()
+                self.provider.run()
         raise AssertionError(f"{state} does not lead back")
+
+
+IN_BAND = {"interface": "deploy", "step": "erase_devices", "abortable": True}
+AGENT_STEPS = st.lists(
+    st.builds(
+        lambda name, priority, reboots: IN_BAND | {"step": name, "priority": priority, "reboot_requested": reboots},
+        st.sampled_from(["erase_devices", "write_image", "own"]), st.sampled_from([0, 10, 150]), st.booleans(),
+    ),
+    max_size=3,
+)  # fmt: skip
+WORDS = st.fixed_dictionaries({
+    "deploy.read_agent_steps": st.builds(
+        lambda steps: Done(facts={"agent_steps": {"version": {"v": len(steps)}, "steps": steps}}), AGENT_STEPS
+    ),
+    "deploy.execute_in_band": st.one_of(RESULTS, st.just(Done(facts={"agent_version_mismatch": True}))),
+    "deploy.find_agent": st.builds(lambda alive: Done(facts={"agent_alive": alive}), st.booleans()),
+    "management.set_boot_device": st.sampled_from([Done(), Failed(error=Unsupported("no"))]),
+})  # fmt: skip
+
+
+class AgentLives(Lives):
+    """Machines that boot an agent, which answers late, twice or never, dies, comes back as another, and says anything;
+    two of them may keep theirs running between their works."""
+
+    has_agents = True
+
+    def columns(self, start: str) -> dict[str, Any]:
+        fast = {"driver_info": {"fast_track": True}} if start in ("manageable", "available") else {}
+        image = {"image_source": "http://images.example/x", "capabilities": {"boot_mode": "uefi"}}
+        return {**AGENT_INTERFACES, "instance_info": image, "boot_mode": "bios", "power_state": "power on", **fast}
+
+    @rule(node=NODES, verb=st.sampled_from(["active", "clean", "service", "provide"]), words=WORDS)
+    def begin(self, node: int, verb: str, words: dict[str, StepResult]) -> None:
+        """Work in a ramdisk, wherever the node's state allows it."""
+        self.ask(node, verb, [IN_BAND, HOLD])
+        self.speak(words, 12)
+        self.beat(node, words)
+
+    @rule(words=WORDS, most=st.integers(3, 12))
+    def speak(self, words: dict[str, StepResult], most: int) -> None:
+        """The agent's next words, and what comes of them."""
+        for label, result in words.items():
+            self.provider.behaviour[label] = [result]
+        self.work(most)
+
+    @rule(node=NODES, words=WORDS)
+    def beat(self, node: int, words: dict[str, StepResult]) -> None:
+        self.signal(node, "heartbeat")
+        self.pass_time(0)
+        self.speak(words, 6)
+
+
+def test_lives_of_machines_with_agents_end_well(stage: Stage) -> None:
+    machine = type("AgentLivesHere", (AgentLives,), {"stage": stage})
+
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=12, stateful_step_count=25, deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )  # fmt: skip
 
 
 def test_lives_of_many_nodes_end_well(stage: Stage) -> None:
