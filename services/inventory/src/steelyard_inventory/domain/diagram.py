@@ -47,6 +47,42 @@ _NODE = NodeFacts(
         ("power", "management", "deploy", "rescue", "inspect", "bios", "vendor", "console"), "fake"
     ),
 )  # fmt: skip
+# The same for a machine that boots an agent over iPXE, whose BMC tells another boot mode than is wanted.
+_WITH_AGENT: dict[str, dict[str, int]] = {
+    **_ANNOUNCED,
+    **{f"management.{name}": {} for name in ("set_boot_mode", "set_boot_device")},
+    **{f"deploy.{name}": {} for name in (
+        "prepare_cleaning", "tear_down_cleaning", "prepare_service", "tear_down_service", "read_agent_steps",
+        "execute_in_band", "find_agent", "collect_logs",
+    )},
+    "rescue.prepare": {}, "boot.prepare_inspection": {}, "boot.tear_down_inspection": {},
+    "deploy.write_image": {"deploy": 80}, "deploy.prepare_instance_boot": {"deploy": 60},
+    "deploy.tear_down_agent": {"deploy": 40}, "deploy.switch_to_tenant_network": {"deploy": 30},
+    "deploy.boot_instance": {"deploy": 20},
+}  # fmt: skip
+_AGENT_NODE = NodeFacts(
+    uuid="", provision_state=State.MANAGEABLE, boot_mode="bios", properties={"capabilities": "boot_mode:uefi"},
+    interfaces={
+        "power": "redfish", "management": "redfish", "deploy": "direct", "boot": "ipxe", "rescue": "agent",
+        "inspect": "agent", "vendor": "redfish",
+    },
+)  # fmt: skip
+_IN_RAMDISK: dict[Kind, dict[str, object]] = {
+    Kind.CLEAN: {"automated": True},
+    Kind.DEPLOY: {},
+    Kind.UNDEPLOY: {},
+    Kind.INSPECT: {},
+    Kind.RESCUE: {},
+    Kind.UNRESCUE: {},
+    Kind.SERVICE: {"steps": [{"interface": "deploy", "step": "burnin_cpu"}]},
+    Kind.TIDY: {"of": Kind.DEPLOY, "met": True},
+}
+_READ_THEN = (
+    "Behind `deploy.read_agent_steps` the plan is made anew: the agent's steps join, as `deploy.execute_in_band`, each"
+    " with a reboot behind it if it asks for one. With fast track `deploy.find_agent` comes first; if it finds the"
+    " agent running, what would boot it is left out. How:"
+    " [what the agent says](../explanation/engine.md#what-the-agent-says)."
+)
 _BEGUN_BY: dict[Kind, str] = {
     Kind.VERIFY: "`manage` in state enroll",
     Kind.POWER: "`PUT states/power`, power sync",
@@ -112,7 +148,14 @@ def workflows_page() -> str:
         "| kind | begun by | steps (on fake hardware) | moves the provision state |",
         "| --- | --- | --- | --- |",
         *(f"| {kind} | {_BEGUN_BY[kind]} | {_steps(kind)} | {_moves(kind)} |" for kind in Kind),
-        "\n## Patience\n",
+        "\n## On a machine that boots an agent\n",
+        "Deploy interface `direct`, boot interface `ipxe`; the boot mode is set because the node wants another than its"
+        " BMC tells. `deploy.wait` is the wait for the agent's first call.\n",
+        "| kind | steps |",
+        "| --- | --- |",
+        *(f"| {kind} | {_labels(_agent_plan(kind))} |" for kind in _IN_RAMDISK),
+        f"\n{_READ_THEN}\n",
+        "## Patience\n",
         "| step | may take (s) | retries | shares a message |",
         "| --- | --- | --- | --- |",
         *sorted({_patience(step) for kind in Kind for step in _example(kind).steps}),
@@ -155,6 +198,21 @@ def _spec(interface: str, name: str, kinds: dict[str, int]) -> StepSpec:
 def _example(kind: Kind) -> Plan:
     catalogue = [_spec(label.split(".")[0], label.split(".")[1], kinds) for label, kinds in _ANNOUNCED.items()]
     return plan(kind, _NODE, catalogue, _EXAMPLES.get(kind, {}), PlanRules())
+
+
+def _agent_plan(kind: Kind) -> Plan:
+    catalogue = [_spec(label.split(".")[0], label.split(".")[1], kinds) for label, kinds in _WITH_AGENT.items()]
+    return plan(kind, _AGENT_NODE, catalogue, _IN_RAMDISK[kind], PlanRules())
+
+
+def _labels(found: Plan) -> str:
+    return ", ".join(f"`{_told(step)}`" for step in found.steps) or "none"
+
+
+def _told(step: PlannedStep) -> str:
+    """A step with what makes it another than the next of its name."""
+    aim = step.args.get("target") or step.args.get("device") or step.args.get("kind")
+    return f"{step.label}: {aim}" if aim else step.label
 
 
 def _steps(kind: Kind) -> str:
