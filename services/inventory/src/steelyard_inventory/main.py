@@ -41,6 +41,7 @@ from .service.engine import Engine
 from .service.insight import Insight
 from .service.leases import Leases
 from .service.lifecycle import Lifecycle
+from .service.loop import Loop
 from .service.matching import Matcher
 from .service.node_parts import NodeParts
 from .service.node_views import NodeViews
@@ -55,7 +56,7 @@ from .service.ramdisks import Ramdisks
 from .service.recipes import Recipes
 from .service.starting import Clock, Rules, ServiceMap, Starter
 from .service.tags import Tags
-from .service.timeline import Tidying, Timeline
+from .service.timeline import Timeline
 from .service.vifs import Vifs
 from .service.webhooks import Webhooks
 from .service.workers import Workers
@@ -63,6 +64,7 @@ from .settings import SCHEMA, Settings
 
 NAME = "inventory"
 MIGRATIONS = "steelyard_inventory:migrations"
+MONTHS_AGAIN_S = 5.0  # while the database is away
 
 
 def rules(settings: Settings) -> Rules:
@@ -176,6 +178,10 @@ class Inventory:
         webhook_handlers.consume(bus, self.site, self.webhooks)
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def start(settings: Settings) -> Parts:
     """Errors: Unavailable while the database is away; NATS may come later."""
     parts = Parts()
@@ -184,11 +190,11 @@ def start(settings: Settings) -> Parts:
     bus = connect_service(settings, NAME)
     parts.add("nats", check=lambda: bus.is_connected)
     relay = Relay(database, bus).start()
-    inventory = Inventory(settings, database, lambda: datetime.now(UTC))
+    inventory = Inventory(settings, database, _now)
     inventory.engine.start()
     inventory.matcher.start()
     inventory.runner.start()
-    tidying = Tidying(inventory.timeline).start()
+    months = Loop("timeline months", inventory.timeline.tidy, _now, again_s=MONTHS_AGAIN_S).start()
     # Stopped from the last to the first. What the last requests tell after the relay has gone stays in the outbox, for
     # any replica's sweep.
     parts.add("bus", stop=bus.close)
@@ -196,7 +202,7 @@ def start(settings: Settings) -> Parts:
     parts.add("engine", stop=inventory.engine.stop)
     parts.add("matcher", stop=inventory.matcher.stop)
     parts.add("operations", stop=inventory.runner.stop)
-    parts.add("timeline", stop=tidying.stop)
+    parts.add("timeline", stop=months.stop)
     inventory.begin(bus, settings.workers)
     return parts
 

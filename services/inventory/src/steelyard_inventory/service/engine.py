@@ -7,10 +7,9 @@ either nothing of it happened (the result comes again, the workflow is still due
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -18,7 +17,7 @@ from prometheus_client import Counter
 from sqlalchemy import Connection
 from steelyard_common.contracts.steps import Outcome, ResultMessage
 from steelyard_common.db import Database, Transaction
-from steelyard_common.errors import SteelyardError, Unavailable
+from steelyard_common.errors import Unavailable
 from steelyard_common.telemetry import get_logger
 
 from ..domain import projection
@@ -32,6 +31,7 @@ from ..store import inventories, locks
 from ..store import workflows as store
 from ..store.provider_view import NodeRow, after
 from . import children
+from .loop import Loop
 from .outgoing import emit_events, emit_steps
 from .starting import Clock, Starter
 
@@ -42,7 +42,6 @@ SHORTEST_SLEEP_S = 0.02  # for what is due and held by somebody else just now
 CHORES_EVERY_S = 5.0
 POSTPONE_S = 30.0
 TAKEN_S = 1.0  # a parked workflow that is to go on while somebody else has the node tries again so soon
-NEVER = datetime.max.replace(tzinfo=UTC)
 
 FINISHED = Counter("steelyard_workflows_finished", "Workflows that ended", ["kind", "status"])
 DROPPED = Counter("steelyard_outcomes_dropped", "Outcomes that were not expected (any more)")
@@ -59,10 +58,7 @@ class Engine:
         self._starter = starter
         self._clock = clock
         self._chores_at = clock()
-        self._condition = threading.Condition()
-        self._wake_at = NEVER  # what was asked since the last look began
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._loop = Loop("engine", self.tick, clock, again_s=LONGEST_SLEEP_S)
 
     # ---- results
 
@@ -108,42 +104,16 @@ class Engine:
 
     def wake(self, due_at: datetime) -> None:
         """Something will be due then: sleep no longer."""
-        with self._condition:
-            if due_at < self._wake_at:
-                self._wake_at = due_at
-                self._condition.notify()
+        self._loop.wake(due_at)
 
     def start(self) -> Engine:
-        self._thread.start()
+        self._loop.start()
         return self
 
     def stop(self) -> None:
-        with self._condition:
-            self._stopping = True
-            self._condition.notify()
-        self._thread.join(10)
+        self._loop.stop()
 
     # ---- inside
-
-    def _run(self) -> None:
-        while not self._stopping:
-            with self._condition:
-                self._wake_at = NEVER
-            try:
-                wait = self.tick()
-            except SteelyardError as error:
-                log.warning("engine waits", reason=error.message, detail=error.detail)
-                wait = LONGEST_SLEEP_S
-            except Exception as error:  # without this loop no deadline would ever come
-                log.exception("engine failed", error=type(error).__name__)
-                wait = LONGEST_SLEEP_S
-            self._sleep(wait)
-
-    def _sleep(self, wait_s: float) -> None:
-        with self._condition:
-            self._wake_at = min(self._wake_at, self._clock() + timedelta(seconds=wait_s))
-            while not self._stopping and (left := (self._wake_at - self._clock()).total_seconds()) > 0:
-                self._condition.wait(left)
 
     def _look_at_due(self, now: datetime, most: int) -> int:
         with self._database.begin() as transaction:

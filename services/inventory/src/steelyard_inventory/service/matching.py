@@ -7,27 +7,23 @@ written together or not at all.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from prometheus_client import Counter
 from steelyard_common.db import Database, Transaction
-from steelyard_common.errors import SteelyardError
-from steelyard_common.telemetry import get_logger
 
 from ..domain import allocation_rules as rules
 from ..domain.projection import Change
 from ..store import allocations, placement
 from .allocation_facts import node_fact, tell
+from .loop import Loop
 from .outgoing import emit_events
 from .workers import Clock
 
-log = get_logger(__name__)
 LONGEST_SLEEP_S = 1.0  # how late another replica's allocations are found when that one dies
-NEVER = datetime.max.replace(tzinfo=UTC)
 SETTLED = Counter("steelyard_allocations_settled", "Allocations that got a node, or an error", ["state"])
 
 
@@ -41,10 +37,7 @@ class Matcher:
         self._zone_key = zone_key
         self._site = site
         self._clock = clock
-        self._condition = threading.Condition()
-        self._wake_at = NEVER
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="matcher", daemon=True)
+        self._loop = Loop("matcher", self.tick, clock, again_s=LONGEST_SLEEP_S)
 
     def match_one(self) -> bool:
         """Look for a node for one allocation that is due. → whether there was one"""
@@ -71,7 +64,7 @@ class Matcher:
 
     def tick(self) -> float:
         """All that are due. → seconds until there may be something again"""
-        while not self._stopping and self.match_one():
+        while not self._loop.is_stopping and self.match_one():
             pass
         with self._database.read() as connection:
             due = allocations.next_due(connection)
@@ -81,20 +74,14 @@ class Matcher:
 
     def wake(self, due_at: datetime) -> None:
         """Something will be due then: sleep no longer."""
-        with self._condition:
-            if due_at < self._wake_at:
-                self._wake_at = due_at
-                self._condition.notify()
+        self._loop.wake(due_at)
 
     def start(self) -> Matcher:
-        self._thread.start()
+        self._loop.start()
         return self
 
     def stop(self) -> None:
-        with self._condition:
-            self._stopping = True
-            self._condition.notify()
-        self._thread.join(10)
+        self._loop.stop()
 
     def _hit(
         self, transaction: Transaction, allocation: Mapping[str, Any], node: str, name: str | None, now: datetime
@@ -125,23 +112,3 @@ class Matcher:
         what = "failed" if delta["state"] == rules.ERROR else "matched"
         tell(transaction, self._site, what, {**allocation, **delta}, allocation["cause"], now)
         SETTLED.labels(delta["state"]).inc()
-
-    def _run(self) -> None:
-        while not self._stopping:
-            with self._condition:
-                self._wake_at = NEVER
-            try:
-                wait = self.tick()
-            except SteelyardError as error:
-                log.warning("matcher waits", reason=error.message, detail=error.detail)
-                wait = LONGEST_SLEEP_S
-            except Exception as error:  # without this loop no allocation would ever get a node
-                log.exception("matcher failed", error=type(error).__name__)
-                wait = LONGEST_SLEEP_S
-            self._sleep(wait)
-
-    def _sleep(self, wait_s: float) -> None:
-        with self._condition:
-            self._wake_at = min(self._wake_at, self._clock() + timedelta(seconds=wait_s))
-            while not self._stopping and (left := (self._wake_at - self._clock()).total_seconds()) > 0:
-                self._condition.wait(left)

@@ -8,10 +8,9 @@ node: the workflows go on by themselves, in any replica.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from prometheus_client import Counter
@@ -23,6 +22,7 @@ from ..domain import operations as rules
 from ..domain.operations import Outcome, Status
 from ..store import operations as store
 from .lifecycle import Caller, Command, Lifecycle
+from .loop import Loop
 from .operation_facts import tell
 from .workers import Clock
 
@@ -31,7 +31,6 @@ BATCH = 100
 LONGEST_SLEEP_S = 1.0  # how late another replica's operations are found when that one dies
 POSTPONE_S = 30.0
 FORGET_EVERY_S = 600.0
-NEVER = datetime.max.replace(tzinfo=UTC)
 SETTLED = Counter("steelyard_operation_nodes_settled", "Nodes of group operations that came to an end", ["outcome"])
 Row = dict[str, Any]
 
@@ -49,10 +48,7 @@ class Runner:
         self._lifecycle = lifecycle
         self._days = days
         self._forget_at = clock()
-        self._condition = threading.Condition()
-        self._wake_at = NEVER
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="operations", daemon=True)
+        self._loop = Loop("operations", self.tick, clock, again_s=LONGEST_SLEEP_S)
 
     def look(self) -> bool:
         """Look at one operation that is due. → whether there was one"""
@@ -80,7 +76,7 @@ class Runner:
             self._forget_at = now + timedelta(seconds=FORGET_EVERY_S)
             with self._database.begin() as transaction:
                 store.forget(transaction.connection, now - timedelta(days=self._days))
-        while not self._stopping and self.look():
+        while not self._loop.is_stopping and self.look():
             pass
         with self._database.read() as connection:
             due = store.next_due(connection)
@@ -91,20 +87,14 @@ class Runner:
 
     def wake(self, due_at: datetime | None) -> None:
         """Something will be due then: sleep no longer."""
-        with self._condition:
-            if due_at is not None and due_at < self._wake_at:
-                self._wake_at = due_at
-                self._condition.notify()
+        self._loop.wake(due_at)
 
     def start(self) -> Runner:
-        self._thread.start()
+        self._loop.start()
         return self
 
     def stop(self) -> None:
-        with self._condition:
-            self._stopping = True
-            self._condition.notify()
-        self._thread.join(10)
+        self._loop.stop()
 
     # ---- inside
 
@@ -196,26 +186,6 @@ class Runner:
         for outcome in moved:
             if outcome != Outcome.RUNNING:
                 SETTLED.labels(outcome).inc()
-
-    def _run(self) -> None:
-        while not self._stopping:
-            with self._condition:
-                self._wake_at = NEVER
-            try:
-                wait = self.tick()
-            except SteelyardError as error:
-                log.warning("operations wait", reason=error.message, detail=error.detail)
-                wait = LONGEST_SLEEP_S
-            except Exception as error:  # without this loop no operation would go on
-                log.exception("operations failed", error=type(error).__name__)
-                wait = LONGEST_SLEEP_S
-            self._sleep(wait)
-
-    def _sleep(self, wait_s: float) -> None:
-        with self._condition:
-            self._wake_at = min(self._wake_at, self._clock() + timedelta(seconds=wait_s))
-            while not self._stopping and (left := (self._wake_at - self._clock()).total_seconds()) > 0:
-                self._condition.wait(left)
 
 
 def _move(counts: Tally[str], before: Outcome, outcomes: Sequence[str]) -> None:

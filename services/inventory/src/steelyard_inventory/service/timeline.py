@@ -5,7 +5,6 @@ Durations of what ended well are kept beside it, with the rows that brought them
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +14,7 @@ from urllib.parse import urlencode
 import orjson
 from sqlalchemy import Connection
 from steelyard_common.db import Database
-from steelyard_common.errors import NotFound, SteelyardError
+from steelyard_common.errors import NotFound
 from steelyard_common.telemetry import get_logger
 
 from ..domain.estimates import KEEP
@@ -122,43 +121,15 @@ class Timeline:
             raise NotFound(f"Node history record {entry} could not be found.")
         return _history(row, api, node)
 
-    def tidy(self) -> None:
-        """Make the months to come; forget those that are too old."""
+    def tidy(self) -> float:
+        """Make the months to come; forget those that are too old. → seconds until there may be others"""
         now = self._clock()
         with self._database.begin() as transaction:
             made = store.make_partitions(transaction.connection, now)
             dropped = store.drop_partitions(transaction.connection, now - timedelta(days=self._days))
         if made or dropped:
             log.info("timeline months", made=made, dropped=dropped)
-
-
-class Tidying:
-    """A thread that keeps the timeline's months: at the start, then every hour."""
-
-    def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="timeline-months", daemon=True)
-
-    def start(self) -> Tidying:
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            wait = CHORES_EVERY_S
-            try:
-                self._timeline.tidy()
-            except SteelyardError as error:
-                log.warning("timeline months wait", reason=error.message, detail=error.detail)
-                wait = 5.0
-            except Exception as error:
-                log.exception("timeline months failed", error=type(error).__name__)
-            self._stopped.wait(wait)
+        return CHORES_EVERY_S
 
 
 def _needs_node(entry: Entry) -> bool:
