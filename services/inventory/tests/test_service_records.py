@@ -1,25 +1,20 @@
-"""Chassis, port groups and volumes: their records, references, guards and what is told."""
+"""Chassis and port groups: their records, references, guards and what is told."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from steelyard_common.contracts.records import (
     CHASSIS_FIELDS,
-    CONNECTOR_FIELDS,
     PORTGROUP_FIELDS,
-    TARGET_FIELDS,
 )
 from steelyard_common.errors import Conflict, InvalidRequest, NotFound
-from steelyard_common.secrets import MASK
-from steelyard_inventory.store.tables import nodes, volume_targets
-from steelyard_inventory.testing import BASE_URL, Desk, operations_of
+from steelyard_inventory.testing import BASE_URL, Desk
+
+from .recording import add, add_port, listed, patch, set_columns, uuid_of
 
 NOWHERE = "6f4a3a52-2f73-4b5a-9f0e-000000000000"
-TOKEN = "sealed:k1:abc"
-OTHER_TOKEN = "sealed:k1:def"
 
 
 @pytest.fixture
@@ -28,35 +23,6 @@ def desk(desk: Desk) -> Desk:
     desk.create(name="n1", shard="s1", network_interface="flat")
     desk.create(name="n2", network_interface="noop")
     return desk
-
-
-def uuid_of(desk: Desk, name: str) -> str:
-    uuid: str = desk.ask("node", ident=name)["uuid"]
-    return uuid
-
-
-def add(desk: Desk, one: str, node: str | None = "n1", **record: Any) -> Any:
-    if node is not None:
-        record["node_uuid"] = uuid_of(desk, node)
-    return desk.tell(f"create-{one}", record=record)
-
-
-def add_port(desk: Desk, number: int = 1, node: str = "n1", **port: Any) -> Any:
-    return desk.tell("create-port", port={"address": f"aa:bb:cc:dd:ee:{number:02x}", "node_ident": node, **port})
-
-
-def patch(desk: Desk, one: str, ident: str, *operations: tuple[Any, ...], minor: int = 115) -> Any:
-    return desk.tell(f"update-{one}", ident=ident, patch=operations_of(operations), minor=minor)
-
-
-def listed(desk: Desk, many: str, plural: str, **asked: Any) -> list[Any]:
-    found: list[Any] = desk.ask(many, resource_url=plural, **asked)[plural]
-    return found
-
-
-def set_columns(desk: Desk, name: str, **columns: Any) -> None:
-    with desk.database.begin() as transaction:
-        transaction.connection.execute(sa.update(nodes).where(nodes.c.name == name).values(columns))
 
 
 def test_a_chassis_is_answered_whole_changed_told_and_holds_nodes(desk: Desk) -> None:
@@ -238,95 +204,3 @@ def test_a_group_is_not_changed_while_its_node_is_inspected(desk: Desk) -> None:
     with pytest.raises(Conflict, match="while it is in state"):
         patch(desk, "portgroup", group["uuid"], ("add", "/extra/a", 1))
     assert patch(desk, "portgroup", group["uuid"], ("add", "/extra/a", 1), minor=38)["extra"] == {"a": 1}
-
-
-CONNECTOR: dict[str, Any] = {"type": "iqn", "connector_id": "iqn.2020-01.org:n1"}
-TARGET: dict[str, Any] = {"volume_type": "iscsi", "boot_index": 0, "volume_id": "v1"}
-
-
-def test_volumes_are_answered_whole_listed_and_told(desk: Desk) -> None:
-    connector = add(desk, "volume-connector", **CONNECTOR)
-    target = add(desk, "volume-target", **TARGET)
-    add(desk, "volume-target", "n2", **TARGET)
-
-    assert connector.keys() == CONNECTOR_FIELDS.keys() | {"links"}
-    assert target.keys() == TARGET_FIELDS.keys() | {"links"}
-    assert target["links"][0]["href"] == f"{BASE_URL}/v1/volume/targets/{target['uuid']}"
-    of_n1 = listed(desk, "volume-targets", "targets", filters={"node": "n1"}, sort_key="boot_index")
-    assert [each["uuid"] for each in of_n1] == [target["uuid"]]
-    assert of_n1[0].keys() == {"uuid", "node_uuid", "volume_type", "boot_index", "volume_id", "links"}
-    assert len(listed(desk, "volume-targets", "targets")) == 2
-    assert listed(desk, "volume-connectors", "connectors", detail=True) == [connector]
-    facts = [fact for fact, _ in desk.events(connector["node_uuid"])]
-    assert facts[-2:] == ["volume-connector-created", "volume-target-created"]
-
-
-@pytest.mark.parametrize(
-    ("one", "record", "error", "words"),
-    [
-        ("volume-connector", CONNECTOR, Conflict, "A volume connector with type iqn"),
-        ("volume-target", TARGET, Conflict, "A volume target with boot index '0' for the same node"),
-        ("volume-target", {**TARGET, "boot_index": None}, InvalidRequest, "'boot_index' is a required property"),
-        ("volume-target", {**TARGET, "boot_index": True}, InvalidRequest, "not of type 'integer'"),
-        ("volume-target", {**TARGET, "boot_index": 2**40}, InvalidRequest, "must be between"),
-        ("volume-connector", {"type": "iqn"}, InvalidRequest, "'connector_id' is a required property"),
-    ],
-)
-def test_a_volume_that_cannot_be_is_refused(
-    desk: Desk, one: str, record: dict[str, Any], error: type[Exception], words: str
-) -> None:
-    add(desk, "volume-connector", **CONNECTOR)
-    add(desk, "volume-target", **TARGET)
-    with pytest.raises(error, match=words):
-        add(desk, one, **record)
-
-
-def test_volumes_change_only_while_the_node_is_off(desk: Desk) -> None:
-    target = add(desk, "volume-target", **TARGET)
-    change = ("replace", "/volume_id", "v2")
-
-    with pytest.raises(InvalidRequest, match='"volume target update" can not be performed'):
-        patch(desk, "volume-target", target["uuid"], change)
-    set_columns(desk, "n1", power_state="power off")
-    assert patch(desk, "volume-target", target["uuid"], change)["volume_id"] == "v2"
-    set_columns(desk, "n1", power_state="power on", provision_state="active")
-    with pytest.raises(InvalidRequest, match='"volume target deletion" can not be performed'):
-        desk.tell("delete-volume-target", ident=target["uuid"])
-    set_columns(desk, "n1", provision_state="manageable")
-    desk.tell("delete-volume-target", ident=target["uuid"])
-    assert listed(desk, "volume-targets", "targets") == []
-
-
-def test_secrets_of_a_target_are_kept_apart_and_masks_keep_them(desk: Desk) -> None:
-    target = add(desk, "volume-target", **TARGET, properties={"auth_password": TOKEN, "target_lun": 1})
-    set_columns(desk, "n1", power_state="power off")
-
-    def sealed() -> Any:
-        with desk.database.read() as connection:
-            return connection.execute(sa.select(volume_targets.c.sealed)).scalar_one()
-
-    assert target["properties"] == {"auth_password": MASK, "target_lun": 1}
-    assert sealed() == {"properties": {"/auth_password": TOKEN}}
-    kept = {"auth_password": MASK, "target_lun": 2}
-    assert patch(desk, "volume-target", target["uuid"], ("replace", "/properties", kept))["properties"] == kept
-    assert sealed() == {"properties": {"/auth_password": TOKEN}}
-    patch(desk, "volume-target", target["uuid"], ("replace", "/properties/auth_password", OTHER_TOKEN))
-    assert sealed() == {"properties": {"/auth_password": OTHER_TOKEN}}
-    patch(desk, "volume-target", target["uuid"], ("remove", "/properties"))
-    assert sealed() == {}
-    assert not any(TOKEN.encode() in message.body for message in desk.bus.published)
-
-
-def test_what_hangs_on_a_node_goes_with_it_and_is_told(desk: Desk) -> None:
-    group = add(desk, "portgroup")
-    add_port(desk, 1, portgroup_uuid=group["uuid"])
-    add(desk, "volume-connector", **CONNECTOR)
-    add(desk, "volume-target", **TARGET)
-
-    desk.tell("delete-node", ident="n1")
-
-    facts = [fact for fact, _ in desk.events(group["node_uuid"])][-5:]
-    assert facts == [
-        "port-deleted", "portgroup-deleted", "volume-connector-deleted", "volume-target-deleted", "node-deleted",
-    ]  # fmt: skip
-    assert listed(desk, "portgroups", "portgroups") == listed(desk, "volume-targets", "targets") == []
