@@ -6,22 +6,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from steelyard_common.contracts.catalogue import Offer
+from steelyard_common.contracts.permissions import PROVIDERS
 from steelyard_common.errors import InvalidRequest
 from steelyard_common.releases import installed, release_of
 from steelyard_inventory.domain.workflows import Kind
 
 SCHEMAS = {service: f"steelyard_{service}:migrations" for service in ("inventory", "power", "boot")}
-OFFERS = {
-    "power": "steelyard_power.domain.catalogue", "boot": "steelyard_boot.domain.catalogue",
-    "inspector": "steelyard_inspector.domain", "firmware": "steelyard_firmware.domain",
-    "console": "steelyard_console.domain",
-}  # fmt: skip
 # The head of each schema at the end of the release before this one: the oldest that this one migrates from.
 MIGRATES_FROM: Mapping[str, str] = {}
 
@@ -49,7 +46,7 @@ class Release:
 
 def ours() -> Release:
     """The release whose code this is."""
-    steps = {f"{step.interface}.{step.name}" for module in OFFERS.values() for step in _offer(module).steps}
+    steps = {f"{step.interface}.{step.name}" for service in PROVIDERS for step in _offer(service).steps}
     return Release(
         version=installed("steelyard-local"),
         schemas={service: _schema(service, scripts) for service, scripts in SCHEMAS.items()},
@@ -75,8 +72,11 @@ def find(wanted: str | None) -> Release:
     return made
 
 
-def _offer(module: str) -> Offer:
-    offer: Offer = import_module(module).OFFER
+def _offer(service: str) -> Offer:
+    """What a provider announces: it stands in its domain, or in the domain's catalogue where that is a folder."""
+    domain = f"steelyard_{service}.domain"
+    has_catalogue = find_spec(domain).submodule_search_locations and find_spec(f"{domain}.catalogue")  # type: ignore[union-attr]
+    offer: Offer = import_module(f"{domain}.catalogue" if has_catalogue else domain).OFFER
     return offer
 
 
