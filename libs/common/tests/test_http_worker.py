@@ -355,6 +355,22 @@ def test_turns_go_round_and_one_caller_never_has_all_threads() -> None:
     assert "".join(ask("bbbbbbb")[12:]) == "bbbbbb", "the others have gone"
 
 
+def test_who_asks_for_much_work_has_one_request_at_a_time_among_others() -> None:
+    now, begun = [0.0], list[str]()
+    turns = Turns(8, clock=lambda: now[0])
+    for name in "baaaa":
+        turns.add(name, lambda name=name: begun.append(name))  # type: ignore[misc]
+    assert begun == ["b", "a", "a"]
+
+    turns.done("a", was_heavy=True)
+    assert begun == ["b", "a", "a"], "one of them is still at work"
+    turns.done("a", was_heavy=True)
+    assert begun == ["b", "a", "a", "a"]
+    now[0] = 1.5
+    turns.look()
+    assert begun[4:] == ["a"], "what takes so long only waits for something"
+
+
 def test_a_caller_is_known_by_what_it_signs_in_with_which_is_not_kept() -> None:
     names = Names()
     digest, caller = names.find(b"token", "127.0.0.1")

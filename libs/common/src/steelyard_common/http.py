@@ -20,6 +20,8 @@ WAITED_S: ContextVar[float] = ContextVar("waited_s", default=0.0)
 # be held back, in seconds, which takes no thread.
 CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
 HELD_S: ContextVar[float] = ContextVar("held_s", default=0.0)
+# Told by the application: this request was much work; among others its caller then has one at a time.
+HEAVY: ContextVar[bool] = ContextVar("heavy", default=False)
 CLOSED_S = 10.0  # longer a service that does not start keeps no shared port closed
 _PHRASES = {200: "OK", 404: "Not Found", 503: "Service Unavailable"}
 

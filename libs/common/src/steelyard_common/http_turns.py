@@ -17,6 +17,9 @@ Job = Callable[[], None]
 REMEMBERED = 20_000  # credentials
 SHARE = 4  # among others a caller has one of so many threads; who is alone leaves as many to who may come
 ALONE_AFTER_S = 2.0
+# Who asks for much work has one request at a time among others, for so long after it. One that takes longer than
+# YOUNG_S counts no more: it waits for something.
+HEAVY_FOR_S, YOUNG_S = 2.0, 1.0
 
 
 class Names:
@@ -51,7 +54,8 @@ class Turns:
         self._most_among_others = max(1, threads // SHARE)
         self._clock = clock
         self._asked_at: OrderedDict[str, float] = OrderedDict()  # who asked last stands last
-        self._at_work: Counter[str] = Counter()
+        self._heavy_at: dict[str, float] = {}
+        self._at_work: dict[str, deque[float]] = {}  # when each was begun
         self._lines: OrderedDict[str, deque[Job]] = OrderedDict()  # whose turn is next stands first
 
     def add(self, caller: str, job: Job) -> None:
@@ -60,11 +64,17 @@ class Turns:
         self._lines.setdefault(caller, deque()).append(job)
         self._begin()
 
-    def done(self, caller: str) -> None:
+    def done(self, caller: str, *, was_heavy: bool = False) -> None:
         self._free += 1
-        self._at_work[caller] -= 1
+        self._at_work[caller].popleft()
         if not self._at_work[caller]:
             del self._at_work[caller]
+        if was_heavy:
+            self._heavy_at[caller] = self._clock()
+        self._begin()
+
+    def look(self) -> None:
+        """Time has passed."""
         self._begin()
 
     def _begin(self) -> None:
@@ -74,17 +84,24 @@ class Turns:
             if line:
                 self._lines[caller] = line  # behind all others
             self._free -= 1
-            self._at_work[caller] += 1
+            self._at_work.setdefault(caller, deque()).append(self._clock())
             job()
 
     def _next(self) -> str | None:
         if not self._lines:
             return None
-        long_ago = self._clock() - ALONE_AFTER_S
-        while len(self._asked_at) > 1 and next(iter(self._asked_at.values())) < long_ago:
-            self._asked_at.popitem(last=False)
-        most = self._most_alone if len(self._asked_at) == 1 else self._most_among_others
-        return next((caller for caller in self._lines if self._at_work[caller] < most), None)
+        now = self._clock()
+        while len(self._asked_at) > 1 and next(iter(self._asked_at.values())) < now - ALONE_AFTER_S:
+            self._heavy_at.pop(self._asked_at.popitem(last=False)[0], None)
+        return next((caller for caller in self._lines if self._may_begin(caller, now)), None)
+
+    def _may_begin(self, caller: str, now: float) -> bool:
+        begun = self._at_work.get(caller, ())
+        if len(self._asked_at) == 1:
+            return len(begun) < self._most_alone
+        if begun and now - self._heavy_at.get(caller, -HEAVY_FOR_S) < HEAVY_FOR_S and now - begun[-1] < YOUNG_S:
+            return False
+        return len(begun) < self._most_among_others
 
 
 def greediest(held: Iterable[tuple[T, str, int]]) -> T:

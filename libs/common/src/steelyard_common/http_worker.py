@@ -17,6 +17,7 @@ from __future__ import annotations
 import select
 import selectors
 import socket
+import sys
 import time
 from collections import Counter
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -25,7 +26,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from .http import CALLER, HELD_S, WAITED_S
+from .http import CALLER, HEAVY, HELD_S, WAITED_S
 from .http_files import FileSenders
 from .http_incoming import WHOLE_WITHIN_S, Held, Incoming, refusal_of
 from .http_outgoing import Answering, Outgoing
@@ -34,6 +35,7 @@ from .http_turns import Names, Turns, greediest
 MAX_HELD = 64 * 1024 * 1024  # of all unfinished requests together
 MAX_UNSENT = 64 * 1024 * 1024  # of all answers together
 STOPPING_S = 2.0
+SWITCH_S = 0.001  # a small request must not wait 5 ms, Python's default, at each turn for one that computes
 READ_BYTES = 64 * 1024
 HELD_EACH_S = 50  # answers held for one caller that may be sent in a second: more are held for longer
 # What is asked about the process itself: the beginning of the request → threads for it. Being ready may take a while.
@@ -56,6 +58,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._turns = Turns(self.cfg.threads)
         self._files = FileSenders(self.worker_connections * 3 // 4)
         self._aside = {begin: ThreadPoolExecutor(threads) for begin, threads in ASIDE.items()}
+
+    def init_process(self) -> None:
+        sys.setswitchinterval(SWITCH_S)
+        super().init_process()
 
     # Requests
 
@@ -135,21 +141,22 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
         pool.submit(self._answer, conn, whole_at).add_done_callback(tell)
 
-    def _answer(self, conn: TConn, whole_at: float) -> tuple[Any, str | None, float]:
-        """In a thread of the pool. → (what gunicorn does next, who asked, how long the answer is held)"""
+    def _answer(self, conn: TConn, whole_at: float) -> tuple[Any, str | None, float, bool]:
+        """In a thread of the pool. → (what gunicorn does next, who asked, how long the answer is held, was it much)"""
         WAITED_S.set(time.monotonic() - whole_at)
         CALLER.set(None)
         HELD_S.set(0.0)
-        return self.handle(conn), CALLER.get(), HELD_S.get()
+        HEAVY.set(False)
+        return self.handle(conn), CALLER.get(), HELD_S.get(), HEAVY.get()
 
     # Answers
 
     def _answered(self, conn: TConn, done: Future[Any], digest: bytes | None, caller: str) -> None:
         failed = done.cancelled() or done.exception() is not None
-        kept, known_as, held_s = (False, None, 0.0) if failed else done.result()
+        kept, known_as, held_s, was_heavy = (False, None, 0.0, False) if failed else done.result()
         if caller:
             self._names.learn(digest, known_as)
-            self._turns.done(caller)
+            self._turns.done(caller, was_heavy=was_heavy)
         self._start_sending(conn, kept=bool(kept), caller=known_as or caller, held_s=held_s)
 
     def _start_sending(self, conn: TConn, *, kept: bool, caller: str, held_s: float) -> None:
@@ -253,6 +260,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if now < self._look_at:
             return
         self._look_at = now + 1.0
+        self._turns.look()
         for conn, incoming in list(self._incoming.items()):
             if not self.alive:  # what was on its way when the port closed is still heard
                 incoming.give_up_at = min(incoming.give_up_at, now + STOPPING_S)

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from steelyard_common.errors import InvalidRequest, SteelyardError, TooManyRequests, Unauthenticated
-from steelyard_common.http import CALLER, HELD_S
+from steelyard_common.http import CALLER, HEAVY, HELD_S
 
 from ..domain import versions
 from ..domain.versions import MAX_HEADER, MAX_VERSION, MIN_HEADER, MIN_VERSION
@@ -133,7 +133,8 @@ class Front:
             return self._app(environ, start)
         finally:
             received = int(environ.get("CONTENT_LENGTH") or 0)
-            rates.settle(project, cpu_s=time.thread_time() - began, received=received, sent=sent)
+            extra = rates.settle(project, cpu_s=time.thread_time() - began, received=received, sent=sent)
+            HEAVY.set(extra > 1)
 
     def _call(self, environ: Environ, minor: int, request_id: str, caller: Caller, dropped_json: bool) -> Call:
         sent_id = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")

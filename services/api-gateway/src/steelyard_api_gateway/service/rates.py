@@ -47,14 +47,15 @@ class Rates:
             retry_after_s=max(1, round(wait_s + 0.5)),
         )
 
-    def settle(self, project: str, *, cpu_s: float, received: int, sent: int) -> None:
-        """The request is answered: what it cost beyond its token is paid now, by debt if need be."""
+    def settle(self, project: str, *, cpu_s: float, received: int, sent: int) -> float:
+        """The request is answered: what it cost beyond its token is paid now, by debt if need be. → that"""
         extra = cpu_s / COST_S + received / COST_RECEIVED + sent / COST_SENT - 1
         if extra > 0:
             now = self._clock()
             with self._lock:
                 tokens = self._tokens(project, now)
                 self._buckets[project] = (max(tokens - extra, -self._burst), now)
+        return extra
 
     def _tokens(self, project: str, now: float) -> float:
         found = self._buckets.get(project)
