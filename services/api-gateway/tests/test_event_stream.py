@@ -1,20 +1,13 @@
-"""The stream of events: what is wanted and seen, where it goes on, and what becomes of who takes too little."""
+"""The stream of events as a route: what is seen, where it goes on, how many may follow."""
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
-from steelyard_api_gateway.domain import event_stream
-from steelyard_api_gateway.domain.event_stream import Place, Ring, Told, Wanted, place_of
-from steelyard_api_gateway.drivers import outlets as outlets_room
-from steelyard_api_gateway.drivers.outlets import Outlets
 from steelyard_api_gateway.handlers.events import SOCKET
 from steelyard_api_gateway.main import create_app
 from steelyard_api_gateway.service import event_readers
@@ -23,6 +16,7 @@ from steelyard_api_gateway.service.call import Caller
 from steelyard_api_gateway.service.identity import SignIn
 from steelyard_api_gateway.settings import Settings
 from steelyard_api_gateway.testing import SEAL_KEY, SITE, Others
+from steelyard_api_gateway.testing_outlets import Client
 from steelyard_api_gateway.testing_policy import NamedCallers, of_project
 from steelyard_common.bus import MemoryBus
 from steelyard_common.contracts.events import cloud_event
@@ -32,179 +26,9 @@ from steelyard_common.testing import eventually
 
 NODE, OTHER = "8ac951e5-0800-43ec-be85-0af36c7d306c", "11111111-0800-43ec-be85-0af36c7d306c"
 
+
 PROJECTS = ("p1", "p2", "p3")
 TOKENS = NamedCallers({f"reader:{each}": of_project(each, "reader") for each in PROJECTS} | {"admin": Caller(user="u")})
-
-
-# ---- pure
-
-
-def event(sequence: int, fact: str = "node-updated", subject: str = NODE, **data: Any) -> Told:
-    message = cloud_event(SITE, "inventory", fact, subject, data, now=datetime.now(UTC))
-    made = event_stream.told("0badcafe", sequence, message.subject, message.body)
-    assert made is not None
-    return made
-
-
-@pytest.mark.parametrize(
-    ("wanted", "is_wanted"),
-    [
-        (Wanted(), True),
-        (Wanted(types=("fault-*",)), True),
-        (Wanted(types=("inventory.fault-changed",)), True),
-        (Wanted(types=("power.*", "node-*")), False),
-        (Wanted(nodes=frozenset({NODE})), True),
-        (Wanted(nodes=frozenset({OTHER})), False),
-        (Wanted(severity="warning"), True),
-        (Wanted(severity="error"), True),
-    ],
-)
-def test_a_reader_gets_what_it_wants(wanted: Wanted, is_wanted: bool) -> None:
-    assert wanted.has(event(1, "fault-changed", to="power failure")) is is_wanted
-
-
-@pytest.mark.parametrize(
-    ("fact", "data", "severity"),
-    [
-        ("node-updated", {}, "info"),
-        ("fault-changed", {"to": None}, "info"),
-        ("provision-state-changed", {"to": "deploy failed"}, "error"),
-        ("provision-state-changed", {"to": "active"}, "info"),
-        ("workflow-finished", {"status": "failed"}, "error"),
-        ("operation-finished", {"status": "aborted"}, "warning"),
-        ("health-changed", {"health": "Critical"}, "error"),
-        ("health-changed", {"health": None}, "info"),
-        ("bmc-unreachable", {}, "error"),
-        ("call-refused", {}, "warning"),
-    ],
-)
-def test_how_bad_an_event_is_follows_from_what_it_says(fact: str, data: dict[str, Any], severity: str) -> None:
-    assert event(1, fact, **data).severity == severity
-
-
-def test_a_frame_is_one_event_whatever_its_body_looks_like() -> None:
-    body = b'{\n "type": "org.acme.seen",\r\n "data": {"text": "a\\nb"}\n}'
-    made = event_stream.told("0badcafe", 7, f"{SITE}.power.evt.seen.{NODE}", body)
-    assert made is not None
-    first, second, third, *rest = made.frame.decode().split("\n")
-    assert (first, second, rest) == ("id: 0badcafe-7", "event: org.acme.seen", ["", ""])
-    assert orjson.loads(third.removeprefix("data: "))["data"] == {"text": "a\nb"}
-    for nonsense in (b"", b"[]", b'{"type": "a\\nb"}', b'{"data": {}}', b'{"type": "x", "data": 1}'):
-        assert event_stream.told("0badcafe", 7, f"{SITE}.power.evt.seen.{NODE}", nonsense) is None
-
-
-def test_places_are_written_and_read() -> None:
-    assert place_of(Place("0badcafe", 12).text()) == Place("0badcafe", 12)
-    for nonsense in ("", "12", "0badcafe-", "0badcafe-1x", "0BADCAFE-1", "0badcafe--1"):
-        assert place_of(nonsense) is None
-
-
-def test_a_ring_remembers_the_newest_and_says_since_when() -> None:
-    ring = Ring("0badcafe", 10, most=3)
-    ring.add([event(number) for number in range(11, 16)])
-    assert (ring.after, ring.last) == (12, 15)
-    assert [each.sequence for each in ring.behind(12, 9)] == [13, 14, 15]
-    assert [each.sequence for each in ring.behind(12, 2)] == [13, 14]
-    assert ring.behind(15, 9) == []
-    small = Ring("0badcafe", 0, most_bytes=len(event(1).frame) + 1)
-    small.add([event(1), event(2)])
-    assert [each.sequence for each in small.behind(0, 9)] == [2]
-
-
-# ---- connections
-
-
-class Client:
-    """The other end of a connection."""
-
-    def __init__(self) -> None:
-        self.ours, self.theirs = socket.socketpair()
-        self.theirs.settimeout(10)
-        self.closed = threading.Event()
-        self.text = b""
-
-    def read_until(self, words: bytes, within_s: float = 20) -> bytes:
-        end = time.monotonic() + within_s
-        while words not in self.text:
-            assert time.monotonic() < end, f"{words!r} did not come: {self.text[-300:]!r}"
-            data = self.theirs.recv(65536)
-            assert data, f"closed before {words!r} came: {self.text[-300:]!r}"
-            self.text += data
-        return self.text
-
-    def read_to_end(self) -> bytes:
-        while data := self.theirs.recv(65536):
-            self.text += data
-        return self.text
-
-
-@pytest.fixture
-def outlets() -> Iterator[Outlets]:
-    made = Outlets()
-    yield made
-    made.stop(b"the end")
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    made = Client()
-    yield made
-    made.theirs.close()
-
-
-def test_what_is_put_is_sent_in_chunks_and_then_is_told_when_it_was_taken(outlets: Outlets, client: Client) -> None:
-    taken = threading.Event()
-    outlet = outlets.open(client.ours, chunked=True, last_word=b"", on_close=client.closed.set)
-    outlet.put([b"one", b"two"], taken.set)
-    assert client.read_until(b"two") == b"6\r\nonetwo\r\n"
-    assert taken.wait(10)
-    outlet.end(b"bye")
-    assert client.read_to_end() == b"6\r\nonetwo\r\n3\r\nbye\r\n0\r\n\r\n"
-    assert client.closed.wait(10)
-    assert (outlet.is_open, outlets.count) == (False, 0)
-
-
-def test_a_client_that_leaves_is_noticed_at_once(outlets: Outlets, client: Client) -> None:
-    outlet = outlets.open(client.ours, chunked=False, last_word=b"", on_close=client.closed.set)
-    outlet.put([b"hello"])
-    client.read_until(b"hello")
-    client.theirs.close()
-    assert client.closed.wait(10)
-    assert not outlet.is_open
-
-
-def test_a_client_that_takes_too_little_is_told_so_and_left_and_no_more_is_kept_for_it(
-    outlets: Outlets, client: Client
-) -> None:
-    outlet = outlets.open(client.ours, chunked=False, last_word=b"TOO SLOW", on_close=client.closed.set)
-    frame = b"x" * 64 * 1024
-    for _ in range(3 * outlets_room.MOST_BYTES // len(frame)):
-        outlet.put([frame])
-    assert outlet.ends == outlets_room.SLOW
-    assert client.read_to_end().endswith(b"TOO SLOW")
-    assert len(client.text) < 2 * outlets_room.MOST_BYTES
-    assert client.closed.wait(10)
-
-
-def test_a_client_that_takes_nothing_is_left_after_a_while(
-    outlets: Outlets, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outlets_room, "STALL_S", 0.2)
-    outlet = outlets.open(client.ours, chunked=False, last_word=b"", on_close=client.closed.set)
-    outlet.put([b"x" * 8 * 1024 * 1024])
-    assert client.closed.wait(10)
-    assert not outlet.is_open
-
-
-def test_all_clients_are_told_when_the_process_stops(client: Client) -> None:
-    outlets = Outlets()
-    outlets.open(client.ours, chunked=True, last_word=b"", on_close=client.closed.set).put([b"one"])
-    client.read_until(b"one")
-    outlets.stop(b"the end")
-    assert client.read_to_end().endswith(b"7\r\nthe end\r\n0\r\n\r\n")
-
-
-# ---- the route, over the bus's twin
 
 
 class Desk:
