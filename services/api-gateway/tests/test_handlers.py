@@ -18,6 +18,10 @@ OWN_BODY = {"driver": "ipmi"}
 PORT_BODY = {"address": "aa:bb:cc:dd:ee:ff", "node_uuid": UUID}
 N1 = "/v1/nodes/n1"
 ELSEWHERE = (
+    "artifacts",
+    "events",
+    "operations",
+    "webhooks",
     "insight",
     "tenancy",
     "recipes",

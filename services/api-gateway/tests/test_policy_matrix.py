@@ -30,6 +30,7 @@ EXCEPTIONS = {("GET", "/volume"): SYSTEM_READER}
 STEP = [{"interface": "bios", "step": "reset", "args": {}, "priority": 1}]
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/nodes"): {"driver": "ipmi"},
+    ("POST", "/artifacts"): {"url": "https://h/k", "kind": "kernel"},
     ("PUT", "/nodes/<ident>/traits"): {"traits": []},
     ("PUT", "/nodes/<ident>/tags"): {"tags": ["a"]},
     ("PUT", "/quotas/<project>"): {"quotas": {"big": 1}},
@@ -119,7 +120,7 @@ def api(others: Others) -> Api:
 
 
 def path_of(route: Route) -> str:
-    names = {"trait": "CUSTOM_X", "field": "name", "method": "m", "hostname": "h", "vif": "v1"}
+    names = {"trait": "CUSTOM_X", "field": "name", "method": "m", "hostname": "h", "vif": "v1", "sha256": "a" * 64}
     if route.path.startswith("/drivers"):
         names["name"] = "redfish"
     elif "indicators" in route.path:

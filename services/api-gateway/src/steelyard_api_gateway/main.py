@@ -24,6 +24,7 @@ from .drivers.webhook_http import WebhookHttp
 from .handlers import (
     allocations,
     answers,
+    artifacts,
     chassis,
     conductors,
     drivers,
@@ -51,6 +52,7 @@ from .handlers.routes import Refusal, Route, Services, blueprint
 from .service import records
 from .service.access import Gate
 from .service.allocations import Allocations
+from .service.artifacts import Artifacts
 from .service.event_stream import Events
 from .service.identity import HttpBasic, NoSignIn, SignIn
 from .service.insight import Insight
@@ -91,6 +93,7 @@ TABLES: dict[str, tuple[Sequence[Route], Sequence[Refusal]]] = {
     "insight": (insight.ROUTES, ()),
     "operations": (operations.ROUTES, ()),
     "webhooks": (webhooks.ROUTES, ()),
+    "artifacts": (artifacts.ROUTES, ()),
     "events": (events.ROUTES, ()),
     "recipes": (recipes.ROUTES, recipes.REFUSALS),
     "allocations": (allocations.ROUTES, allocations.REFUSALS),
@@ -185,6 +188,7 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         insight=Insight(inventory, states, boot),
         operations=Operations(inventory, states, gate),
         webhooks=Webhooks(inventory, sealer, settings.webhook_networks),
+        artifacts=Artifacts(boot, sealer),
         events=Events(
             EventLog(bus, settings.site), inventory, gate, most=settings.event_readers, for_s=settings.event_stream_s
         ),

@@ -33,7 +33,7 @@ QUERIES = {
         "inspection-rules", "inspection-rule", "allocations", "allocation", "node-allocation",
         "node-timeline", "node-explain", "node-steps", "node-workflows", "workflow", "plan",
     ],
-    "boot": ["boot-attempts", "boot-attempt"],
+    "boot": ["artifacts", "artifact", "boot-attempts", "boot-attempt"],
     "power": [
         "boot-device", "supported-boot-devices", "indicators", "indicator", "vendor-methods", "virtual-media",
     ],
@@ -54,7 +54,7 @@ COMMANDS = {
         "delete-inspection-rule", "create-allocation", "update-allocation", "delete-allocation",
         "delete-node-allocation", "create-plan", "apply-plan", "take-inspection",
     ],
-    "boot": ["agent-lookup", "agent-heartbeat"],
+    "boot": ["agent-lookup", "agent-heartbeat", "fetch-artifact", "delete-artifact"],
     "power": [
         "set-boot-device", "inject-nmi", "set-indicator", "call-vendor", "attach-virtual-media",
         "detach-virtual-media",

@@ -24,11 +24,13 @@ from .drivers.files import Files
 from .drivers.folder import Drafts, Folder
 from .drivers.oci import Registry
 from .handlers import agents as agent_handlers
+from .handlers import artifact_requests
 from .handlers import artifacts as artifact_handlers
 from .handlers import boot_attempts as boot_attempt_handlers
 from .handlers.http import make_app
 from .handlers.steps import step_functions
 from .service.agents import Agents
+from .service.artifact_desk import ArtifactDesk
 from .service.artifacts import Artifacts, Limits, Shelf
 from .service.collecting import Collector, Keeping
 from .service.fetch import OneFetch
@@ -67,6 +69,7 @@ class ArtifactParts:
     fetcher: Fetcher
     collector: Collector
     reading: Reading
+    desk: ArtifactDesk
 
     def start(self, parts: Parts) -> None:
         """From now on wishes are fetched, and garbage goes."""
@@ -102,12 +105,17 @@ def make_artifacts(
         open_secret=sealer.open, make_room=collector.make_room, limits=limits, rules=fetch_rules, clock=clock,
     )  # fmt: skip
     fetcher = Fetcher(database, fetch, fetch_rules, settings.instance, clock)
-    artifacts = Artifacts(
-        database, shelf, lambda: own_url(settings.boot_url, settings.http_bind, settings.port_file), sealer.fingerprint,
-        limits, wished=fetcher.wake,
-    )  # fmt: skip
+
+    def url() -> str:
+        return own_url(settings.boot_url, settings.http_bind, settings.port_file)
+
+    artifacts = Artifacts(database, shelf, url, sealer.fingerprint, limits, wished=fetcher.wake)
     return ArtifactParts(
-        artifacts=artifacts, fetcher=fetcher, collector=collector, reading=Reading(database, storage, clock)
+        artifacts=artifacts,
+        fetcher=fetcher,
+        collector=collector,
+        reading=Reading(database, storage, clock),
+        desk=ArtifactDesk(database, artifacts, collector.remove, url, clock),
     )
 
 
@@ -135,6 +143,7 @@ def start(settings: Settings) -> Boot:
     artifacts = make_artifacts(settings, database)
     artifacts.start(parts)
     parts.blueprints.append(artifact_handlers.blueprint(artifacts.reading))
+    bus.serve(NAME, artifact_requests.endpoints(settings.site, artifacts.desk))
     booting = make_booting(settings, database, artifacts.artifacts, artifacts.collector.remove)
     booting.start(parts, settings)
     parts.blueprints += booting.blueprints(artifacts.reading)

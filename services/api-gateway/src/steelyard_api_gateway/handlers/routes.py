@@ -21,6 +21,7 @@ from ..domain.listings import Query, refuse_unknown
 from ..domain.versions import too_new
 from ..service.access import Gate
 from ..service.allocations import Allocations
+from ..service.artifacts import Artifacts
 from ..service.call import Call
 from ..service.event_stream import Events
 from ..service.insight import Insight
@@ -73,6 +74,7 @@ class Services:
     insight: Insight
     operations: Operations
     webhooks: Webhooks
+    artifacts: Artifacts
     events: Events
     refusals: Refusals
     vendor: Vendor

@@ -30,9 +30,9 @@ _INSERT = text(
 _TOUCH = text("UPDATE artifacts SET used_at = :now WHERE key = ANY(:keys) AND used_at < :now")
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('artifact ' || :key, 0))")
 _PAGE = text(
-    f"SELECT {_COLUMNS}, (SELECT count(*) FROM artifact_references r WHERE r.artifact_key = a.key) AS used_by "  # noqa: S608
-    "FROM artifacts a WHERE (CAST(:marker AS text) IS NULL OR key > :marker) "
-    "AND (CAST(:kind AS text) IS NULL OR kind = :kind) ORDER BY key LIMIT :limit"
+    f"SELECT {_COLUMNS} FROM artifacts WHERE key = sha256 "  # noqa: S608
+    "AND (CAST(:marker AS text) IS NULL OR key > :marker) AND (CAST(:kind AS text) IS NULL OR kind = :kind) "
+    "ORDER BY key LIMIT :limit"
 )
 _REFERRERS = text("SELECT reference FROM artifact_references WHERE artifact_key = :key ORDER BY reference LIMIT :limit")
 _KEEP = text(
@@ -82,6 +82,7 @@ def touch(connection: Connection, keys: Collection[str], now: datetime) -> None:
 
 
 def page(connection: Connection, marker: str | None, limit: int, kind: str | None) -> list[Row]:
+    """Public ones."""
     return _rows(connection, _PAGE, {"marker": marker, "limit": limit, "kind": kind})
 
 

@@ -1,4 +1,4 @@
-"""Rules about what Ironic does not have and what is about many nodes: operations, webhooks, the stream of events."""
+"""Rules about what Ironic does not have and what is about many nodes: operations, webhooks, artifacts, events."""
 
 from __future__ import annotations
 
@@ -28,5 +28,8 @@ FLEET = (
          "create a webhook; a project's tells of its own nodes"),
     Rule("baremetal:webhook:update", _own("webhook", "manager"), "change and test a webhook, deliver again"),
     Rule("baremetal:webhook:delete", _own("webhook", "manager"), "delete a webhook"),
+    Rule("baremetal:artifact:get", "rule:system_reader", "see what boot has and fetches: kernels, ramdisks, images"),
+    Rule("baremetal:artifact:create", "rule:system_member", "have boot fetch something, from internal addresses too"),
+    Rule("baremetal:artifact:delete", "rule:system_member", "remove what no node needs from boot's folder"),
     Rule("baremetal:event:stream", "rule:lists", "follow the events of the nodes that the caller may see"),
 )  # fmt: skip

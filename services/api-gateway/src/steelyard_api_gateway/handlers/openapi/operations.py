@@ -363,7 +363,23 @@ _WEBHOOKS = {
     ),
     "POST /webhooks/<uuid>/test": Operation(does="Send an event that says nothing", answer="Document"),
 }  # fmt: skip
+_ARTIFACTS = {
+    "GET /artifacts": Operation(
+        does="List the artifacts that boot has, fetches, or could not fetch", query=("limit", "marker", "kind"),
+        answer="Document", many="artifacts",
+    ),
+    "POST /artifacts": Operation(
+        does="Have boot fetch an artifact, or learn how far it is", answer="Document",
+        body=_object(
+            {"url": TEXT, "kind": {"enum": ["kernel", "ramdisk", "iso", "image", "loader", "configdrive"]},
+             "checksum": {"type": ["string", "null"]}, "authorization": {"type": ["string", "null"]},
+             "convert_to_raw": {"type": "boolean"}}, "url", "kind",
+        ),
+    ),
+    "GET /artifacts/<sha256>": Operation(does="Show an artifact, and who needs it", answer="Document"),
+    "DELETE /artifacts/<sha256>": Operation(does="Delete an artifact that nobody needs"),
+}  # fmt: skip
 OPERATIONS: dict[str, Operation] = {
     **_NODES, **_MANAGEMENT, **_PARTS, **_AROUND, **_WORKERS, **_RECIPES, **_TENANCY, **_VENDOR, **_INSIGHT, **_OTHER,
-    **_FLEET, **_WEBHOOKS,
+    **_FLEET, **_WEBHOOKS, **_ARTIFACTS,
 }  # fmt: skip
