@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -20,7 +21,7 @@ from steelyard_local.testing import RunningSuite, running_suite
 
 from .lives import Lives, fake_body
 from .operator import Operator
-from .processes import kill, processes_of
+from .processes import processes_of
 from .stream_reader import Reader
 
 READERS = int(os.environ.get("STEELYARD_TEST_READERS", "100"))
@@ -117,17 +118,22 @@ def _text(url: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["gateway", "nats-server"])
-def test_whoever_comes_back_misses_nothing_when_a_process_is_killed(
-    suite: RunningSuite, operator: Operator, victim: str
+@pytest.mark.parametrize(
+    ("victim", "how"),
+    [("gateway", signal.SIGKILL), ("gateway", signal.SIGTERM), ("nats-server", signal.SIGKILL)],
+    ids=["gateway killed", "gateway stopped in order", "nats-server killed"],
+)
+def test_whoever_comes_back_misses_nothing_when_a_process_ends(
+    suite: RunningSuite, operator: Operator, victim: str, how: signal.Signals
 ) -> None:
     readers = [Reader(suite.url, returns=True) for _ in range(20)]
     try:
         eventually(lambda: all(each.ready.is_set() for each in readers), "all are there")
         with ThreadPoolExecutor(1) as pool:
-            lives = pool.submit(live, operator, f"killed-{victim}")
+            lives = pool.submit(live, operator, f"{how.name}-{victim}")
             eventually(lambda: any(each.heard for each in readers), "it began")
-            kill(suite.pid, victim)
+            for each in processes_of(suite.pid, victim):
+                each.send_signal(how)
             uuids = lives.result()
         hear_all(readers, uuids, within_s=120)
         for each in readers:
@@ -135,6 +141,8 @@ def test_whoever_comes_back_misses_nothing_when_a_process_is_killed(
             assert len(ids) == len(set(ids)), "nothing comes twice"
         if victim == "gateway":
             assert all(each.times_opened > 1 for each in readers)
+        if how == signal.SIGTERM:
+            assert all("this gateway stops" in "".join(each.notices) for each in readers), "it says good-bye"
         assert not [notice for each in readers for notice in each.notices if "gap" in notice]
     finally:
         for each in readers:
