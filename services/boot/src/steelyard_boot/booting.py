@@ -9,20 +9,25 @@ from flask import Blueprint, Flask
 from steelyard_common.bmc.line import PoolSettings
 from steelyard_common.bmc.pool import BmcPool
 from steelyard_common.db import Database
+from steelyard_common.errors import InvalidRequest
 from steelyard_common.health import Parts
 from steelyard_common.provider import Clock
 from steelyard_common.provider.starting import now
 
 from .domain.composing import Site
+from .domain.dhcp import SiteRules
+from .drivers.dhcp import DhcpServer, Dnsmasq, Kea, NoDhcp
 from .drivers.folder import Folder
 from .drivers.loaders import Loaders
 from .drivers.remote_media import BmcMedia
+from .drivers.tftp_tree import TftpTree
 from .handlers import boot_media, boot_scripts, boot_traffic
 from .handlers.artifacts import serve
 from .service.artifacts import Artifacts
 from .service.attempts import Attempts
 from .service.boots import Boots
-from .service.media import Media, Shelf
+from .service.dhcp import Followers, LogReader
+from .service.media import Media, Shelf, artifact_key
 from .service.own_url import own_url
 from .service.reading import Reading
 from .service.scripts import Scripts
@@ -44,10 +49,17 @@ class BootingParts:
     bmcs: BmcPool
     database: Database
     clock: Clock
+    followers: Followers
 
-    def start(self, parts: Parts, _settings: Settings) -> None:
-        """From now on what is seen is written down."""
+    def start(self, parts: Parts, settings: Settings) -> None:
+        """From now on what is seen is written down. Errors: Unavailable while the DHCP server cannot be told."""
         parts.add("bmcs", stop=self.bmcs.close)
+        self.followers.begin()
+        if settings.dhcp_log_file is not None:
+            reader = LogReader(
+                self.database, settings.dhcp_log_file, settings.dhcp_leases_file, self.trail.note, self.clock
+            )
+            parts.add("dhcp-log", stop=reader.start().stop)
         parts.add("trail", stop=self.trail.start().stop, check=self.trail.is_alive)
 
     def attempts(self, node_uuid: Callable[[str], str]) -> Attempts:
@@ -86,8 +98,9 @@ def make_booting(
     )  # fmt: skip
     media = Media(database, shelf, BmcMedia(bmcs), loaders, clock, sealer.open)
     site = Site(api_url=settings.agent_api_url, arguments=settings.kernel_append_params)
+    followers = _followers(settings, database, loaders, url)
     return BootingParts(
-        boots=Boots(database, site, media, clock, media_timeout_s=settings.media_timeout_s),
+        boots=Boots(database, site, media, clock, followers=[followers], media_timeout_s=settings.media_timeout_s),
         media=media,
         scripts=Scripts(database, url, trail.note, clock, sealer.open),
         traffic=Traffic(database, trail.note, clock),
@@ -96,4 +109,30 @@ def make_booting(
         bmcs=bmcs,
         database=database,
         clock=clock,
+        followers=followers,
     )
+
+
+def _followers(settings: Settings, database: Database, loaders: Loaders, url: Callable[[], str]) -> Followers:
+    """Errors: InvalidRequest for a server without a folder."""
+    tree = None
+    if settings.tftp_dir is not None:
+        tree = TftpTree(settings.tftp_dir, Folder(settings.artifacts_dir), loaders, artifact_key)
+
+    def rules() -> SiteRules:
+        return SiteRules(
+            url=url(), tftp_server=settings.tftp_server, only_known=settings.dhcp_only_known,
+            ranges=settings.dhcp_ranges, loaders=tuple(loaders.all()),
+        )  # fmt: skip
+
+    return Followers(database, _dhcp_server(settings), tree, rules)
+
+
+def _dhcp_server(settings: Settings) -> DhcpServer:
+    if settings.dhcp == "none":
+        return NoDhcp()
+    if settings.dhcp_dir is None:
+        raise InvalidRequest("STEELYARD_DHCP_DIR is not set: the DHCP server would have nothing to read")
+    if settings.dhcp == "kea":
+        return Kea(settings.dhcp_dir, settings.kea_control)
+    return Dnsmasq(settings.dhcp_dir, settings.dhcp_pid_file, restarts=settings.dhcp_restarts)

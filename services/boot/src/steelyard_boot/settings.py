@@ -11,6 +11,7 @@ from steelyard_common.provider import ProviderSettings
 from steelyard_common.settings import DatabaseSettings, SealSettings, env, positive, seconds
 
 from .settings_agents import AgentSettings
+from .settings_dhcp import DhcpSettings
 
 _SIZE = re.compile(r"(\d+)\s*(|[KMGT])(?:i?B)?", re.IGNORECASE)
 
@@ -185,5 +186,7 @@ class BootingSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(ArtifactSettings, BootingSettings, AgentSettings, DatabaseSettings, SealSettings, ProviderSettings):
+class Settings(
+    ArtifactSettings, BootingSettings, DhcpSettings, AgentSettings, DatabaseSettings, SealSettings, ProviderSettings
+):
     """All of it; times in seconds."""

@@ -141,7 +141,7 @@ def one(connection: Connection, node_uuid: str, attempt: str) -> Attempt | None:
 def nodes_of_macs(connection: Connection, macs: Sequence[str]) -> dict[str, str]:
     """MAC → node, of nodes that were ever prepared."""
     found: dict[str, str] = {}
-    for row in connection.execute(select(boots.c.node_uuid, boots.c.macs).where(boots.c.macs.overlap(list(macs)))):
+    for row in connection.execute(select(boots.c.node_uuid, boots.c.macs).where(boots.c.macs.op("&&")(list(macs)))):
         found |= dict.fromkeys(row.macs, row.node_uuid)
     return found
 

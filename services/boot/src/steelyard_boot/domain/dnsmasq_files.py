@@ -1,0 +1,90 @@
+"""The table of ``dhcp`` as dnsmasq reads it. Pure.
+
+``site`` stands in its configuration and is read at its start. A node that boots as ``ipxe`` is a file below ``hosts/``,
+read again at SIGHUP (dnsmasq(8), dhcp-hostsfile with a folder); any other needs tags, and is a file of configuration
+below ``tagged/``, read at the start only: dnsmasq 2.90 (Debian 12) ends by a segmentation fault at SIGHUP when a host
+of a hosts file that sets a tag was met before.
+"""
+
+from __future__ import annotations
+
+from .dhcp import INTERFACES, TAG, Answer, Host, SiteRules, answers, file_tag, http_numbers, own_answers
+from .loaders import ARCHITECTURES
+
+PLAIN = "ipxe"  # what needs no tag
+CLIENT_ARCH_V6 = 61  # RFC 5970 §3.3
+BOOT_FILE_V6 = 59  # RFC 5970 §3.1
+VENDOR_CLASS = 60
+OWN = f"{TAG}-own"
+
+
+def site(rules: SiteRules, hosts: str, tagged: str) -> str:
+    """``hosts``, ``tagged``: folders. Whoever has more to say adds a file of his own beside this."""
+    lines = [
+        "# Written by Steelyard; changes are lost. Say more in another file of dnsmasq's conf-dir.",
+        f"dhcp-hostsfile={hosts}",
+        f"conf-dir={tagged},*.conf",
+        f"dhcp-match=set:{TAG}-is-ipxe,175",
+        f"dhcp-userclass=set:{TAG}-is-ipxe,iPXE",
+        *(f"dhcp-match=set:{TAG}-arch{number},option:client-arch,{number}" for number in ARCHITECTURES),
+        *(f"dhcp-match=set:{TAG}-arch{number},option6:{CLIENT_ARCH_V6},{number}" for number in ARCHITECTURES),
+        # Whoever is of no node boots as ``ipxe``.
+        f"tag-if=set:{TAG}-as-ipxe,{','.join(f'tag:!{TAG}-{other}' for other in INTERFACES if other != PLAIN)}",
+        *(f"tag-if=set:{TAG}-as-{interface},tag:{TAG}-{interface}" for interface in INTERFACES if interface != PLAIN),
+    ]
+    if rules.only_known:
+        lines.append("dhcp-ignore=tag:!known")
+    lines += [f"dhcp-range={value}" for value in rules.ranges]
+    if any(":" in value for value in rules.ranges):
+        lines.append("enable-ra")  # without it iPXE waits 13 s for an answer
+    # Tags in a condition all hold together: with this one, a machine is an HTTP client of any architecture.
+    lines += [f"tag-if=set:{TAG}-is-http,tag:{TAG}-arch{number}" for number in http_numbers()]
+    for answer in answers(rules):
+        lines += _answer(answer, rules)
+    for name, file, is_http in own_answers(rules):
+        lines += _own(name, file, rules, is_http=is_http)
+    return "\n".join(lines) + "\n"
+
+
+def _answer(answer: Answer, rules: SiteRules) -> list[str]:
+    tags = [f"tag:{TAG}-as-{answer.interface}"]
+    if answer.is_ipxe:
+        tags.append(f"tag:{TAG}-is-ipxe")
+    else:
+        tags += [f"tag:!{OWN}", f"tag:{TAG}-arch{answer.arch}"]
+        tags += [f"tag:!{TAG}-is-ipxe"] if answer.interface.endswith("ipxe") else []
+    which = ",".join(tags)
+    server = f",,{rules.tftp_server}" if rules.tftp_server and not (answer.is_ipxe or answer.is_http) else ""
+    lines = [f"dhcp-boot={which},{answer.file}{server}"]
+    if answer.is_http:
+        lines.append(f"dhcp-option-force={which},{VENDOR_CLASS},HTTPClient")
+    if answer.is_http or answer.is_ipxe:
+        lines.append(f"dhcp-option={which},option6:{BOOT_FILE_V6},{answer.file}")
+    return lines
+
+
+def is_plain(entry: Host) -> bool:
+    return entry.interface == PLAIN and entry.loader is None
+
+
+def host(entry: Host) -> str:
+    """A plain node's NICs, one a line. They get addresses from the ranges."""
+    return "".join(f"{mac}\n" for mac in entry.macs)
+
+
+def tagged(entry: Host) -> str:
+    """Another node's NICs, known by what they are tagged with."""
+    tags = [f"set:{TAG}-{entry.interface}"]
+    if entry.loader is not None:
+        tags += [f"set:{OWN}", f"set:{file_tag(entry.loader)}"]
+    return "".join(f"dhcp-host={mac},{','.join(tags)}\n" for mac in entry.macs)
+
+
+def _own(name: str, file: str, rules: SiteRules, *, is_http: bool) -> list[str]:
+    which = f"tag:{file_tag(name)},tag:!{TAG}-is-ipxe,tag:{'' if is_http else '!'}{TAG}-is-http"
+    server = f",,{rules.tftp_server}" if rules.tftp_server and not is_http else ""
+    lines = [f"dhcp-boot={which},{file}{server}"]
+    if is_http:
+        lines.append(f"dhcp-option-force={which},{VENDOR_CLASS},HTTPClient")
+        lines.append(f"dhcp-option={which},option6:{BOOT_FILE_V6},{file}")
+    return lines
