@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.error
@@ -26,7 +27,7 @@ class Operator:
         self.seen: dict[int, int] = {}
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """(status, decoded body); status 0: the gateway did not answer."""
+        """(status, decoded body); status 0: the gateway did not answer, or not to the end."""
         request = urllib.request.Request(
             self.url + path,
             method=method,
@@ -38,7 +39,7 @@ class Operator:
                 status, data = answer.status, answer.read()
         except urllib.error.HTTPError as error:
             status, data = error.code, error.read()
-        except OSError:
+        except (OSError, http.client.HTTPException):  # also in the middle of an answer
             status, data = 0, b""
         self.seen[status] = self.seen.get(status, 0) + 1
         return status, json.loads(data) if data else None

@@ -6,8 +6,10 @@ import asyncio
 
 import nats
 import pytest
+from nats.aio.msg import Msg
 from nats.js import api
 from steelyard_common.bus import Message, NatsBus, connect
+from steelyard_common.bus.short_cuts import delivery_of
 from steelyard_common.contracts import subjects
 from steelyard_common.embedded import EmbeddedNats
 from steelyard_common.errors import Unavailable
@@ -72,3 +74,17 @@ def test_events_are_kept_for_the_services_that_there_are(nats_bus: NatsBus, site
         nats_bus.publish([Message(subject=subjects.event(site, "nobody", "seen", "n1"), body=b"{}", msg_id="n")])
 
     assert eventually(lambda: len(got) == len(subjects.EVENT_SOURCES))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "$JS.ACK.STEPS.step-power.3.1234.77.1700000000000000000.5",
+        "$JS.ACK._.ACCOUNT.STEPS.step-power.3.1234.77.1700000000000000000.5",
+        "$JS.ACK.hub.ACCOUNT.STEPS.step-power.3.1234.77.1700000000000000000.5.token",
+    ],
+)
+def test_how_often_a_message_came_is_read_as_nats_py_reads_it(reply: str) -> None:
+    told = Msg.Metadata._from_reply(reply)
+
+    assert delivery_of(reply) == (told.num_delivered, told.sequence.stream) == (3, 1234)

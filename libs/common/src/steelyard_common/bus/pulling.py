@@ -22,7 +22,7 @@ from nats.js import api
 from ..telemetry import get_logger
 from . import streams
 from .link import Link
-from .short_cuts import deliver_directly
+from .short_cuts import deliver_directly, delivery_of
 from .types import Delivery
 
 log = get_logger(__name__)
@@ -151,14 +151,13 @@ class Puller:
             self._take_status(headers)
             return
         self._asked = max(0, self._asked - 1)
-        fields = message.metadata
-        sequence = fields.sequence.stream
+        num_delivered, sequence = delivery_of(message.reply)
         again = sequence in self._in_hand
         self._in_hand[sequence] = message.reply
         if not again:
             delivery = Delivery(
                 subject=message.subject, data=message.data, headers=headers,
-                num_delivered=fields.num_delivered, stream_sequence=sequence,
+                num_delivered=num_delivered, stream_sequence=sequence,
             )  # fmt: skip
             self._on_delivery(delivery)
         if len(self._in_hand) + self._asked <= self._capacity * 3 // 4:
