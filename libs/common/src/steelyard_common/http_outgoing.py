@@ -10,9 +10,10 @@ import os
 import socket
 import struct
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
-from .http import HELD_S
+from .http import CALLER, HEAVY, HELD_S, WAITED_S
 from .http_files import FilePart
 
 KEPT = 8 * 1024 * 1024  # of one answer; then its thread waits
@@ -20,6 +21,28 @@ SEND_STALLS_S = 20  # a client that takes nothing of its answer for so long is l
 LEAST_RATE = 16 * 1024  # bytes a second, in the long run
 DRAINED = 64 * 1024  # of what a client still says after its answer
 LINGERS_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a thread knows when an answer is made. ``kept``: another request may follow on the connection."""
+
+    kept: bool = False
+    caller: str | None = None
+    held_s: float = 0.0
+    was_heavy: bool = False
+
+
+def begin(waited_s: float) -> None:
+    """In the thread, before the application is asked; ``told`` is what it said."""
+    WAITED_S.set(waited_s)
+    CALLER.set(None)
+    HELD_S.set(0.0)
+    HEAVY.set(False)
+
+
+def told(*, kept: bool) -> Told:
+    return Told(kept=kept, caller=CALLER.get(), held_s=HELD_S.get(), was_heavy=HEAVY.get())
 
 
 class Answering(socket.socket):

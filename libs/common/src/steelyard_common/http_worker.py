@@ -14,6 +14,7 @@ Rule 5  An application that says it is not ``is_open`` is sent no connection: on
 
 from __future__ import annotations
 
+import contextlib
 import select
 import selectors
 import socket
@@ -26,10 +27,9 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from .http import CALLER, HEAVY, HELD_S, WAITED_S
 from .http_files import FileSenders
 from .http_incoming import WHOLE_WITHIN_S, Held, Incoming, refusal_of
-from .http_outgoing import Answering, Outgoing
+from .http_outgoing import Answering, Outgoing, Told, begin, told
 from .http_turns import Names, Turns, greediest
 
 MAX_HELD = 64 * 1024 * 1024  # of all unfinished requests together
@@ -67,7 +67,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def look_again(self) -> None:
         """From any thread: perhaps the application is open now."""
-        self.method_queue.defer(_nothing)
+        self.method_queue.defer(int)  # does nothing, and wakes the loop
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled and getattr(self.wsgi, "is_open", True))
@@ -141,23 +141,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
         pool.submit(self._answer, conn, whole_at).add_done_callback(tell)
 
-    def _answer(self, conn: TConn, whole_at: float) -> tuple[Any, str | None, float, bool]:
-        """In a thread of the pool. → (what gunicorn does next, who asked, how long the answer is held, was it much)"""
-        WAITED_S.set(time.monotonic() - whole_at)
-        CALLER.set(None)
-        HELD_S.set(0.0)
-        HEAVY.set(False)
-        return self.handle(conn), CALLER.get(), HELD_S.get(), HEAVY.get()
+    def _answer(self, conn: TConn, whole_at: float) -> Told:
+        """In a thread of the pool."""
+        begin(time.monotonic() - whole_at)
+        return told(kept=bool(self.handle(conn)))
 
     # Answers
 
     def _answered(self, conn: TConn, done: Future[Any], digest: bytes | None, caller: str) -> None:
-        failed = done.cancelled() or done.exception() is not None
-        kept, known_as, held_s, was_heavy = (False, None, 0.0, False) if failed else done.result()
+        answer = Told() if done.cancelled() or done.exception() is not None else done.result()
         if caller:
-            self._names.learn(digest, known_as)
-            self._turns.done(caller, was_heavy=was_heavy)
-        self._start_sending(conn, kept=bool(kept), caller=known_as or caller, held_s=held_s)
+            self._names.learn(digest, answer.caller)
+            self._turns.done(caller, was_heavy=answer.was_heavy)
+        self._start_sending(conn, kept=answer.kept, caller=answer.caller or caller, held_s=answer.held_s)
 
     def _start_sending(self, conn: TConn, *, kept: bool, caller: str, held_s: float) -> None:
         """Mostly there is nothing left to send."""
@@ -174,8 +170,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if held_s:
             self._held_for[caller] += 1
             held_s = max(held_s, self._held_for[caller] / HELD_EACH_S)
-        now = time.monotonic()
-        outgoing = Outgoing(conn.sock, now, kept=kept, caller=caller, held_s=held_s)
+        outgoing = Outgoing(conn.sock, time.monotonic(), kept=kept, caller=caller, held_s=held_s)
         conn.sock.setblocking(False)
         self._outgoing[conn] = outgoing
         self._unsent += conn.sock.unsent
@@ -218,11 +213,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._end_sending(conn)
 
     def _watch(self, conn: TConn, event: int) -> None:
-        call = partial(self._send, conn)
-        if conn.sock in self.poller.get_map():
-            self.poller.modify(conn.sock, event, call)
-        else:
-            self.poller.register(conn.sock, event, call)
+        change = self.poller.modify if conn.sock in self.poller.get_map() else self.poller.register
+        change(conn.sock, event, partial(self._send, conn))
 
     def _go_on(self, conn: TConn) -> None:
         """As gunicorn does after an answer on a connection that stays."""
@@ -303,11 +295,5 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     @staticmethod
     def _say(conn: TConn, text: bytes) -> None:
-        try:
+        with contextlib.suppress(OSError):
             conn.sock.send(text)
-        except OSError:
-            return
-
-
-def _nothing() -> None:
-    """To wake the loop."""
