@@ -160,6 +160,20 @@ def test_instances_that_run_from_memory_boot_their_ramdisk_from_now_on() -> None
     assert words(planned(Kind.DEPLOY, node).steps) == ["power off", "prepare", "pxe!", "deploy", "power on"]
 
 
+def test_an_instance_on_a_volume_needs_no_agent_and_boots_over_the_network_from_now_on() -> None:
+    node = replace(NODE, interfaces=INTERFACES | {"storage": "external"})
+    user = [{"interface": "bios", "step": "factory_reset", "args": {}, "priority": 150}]
+
+    assert words(planned(Kind.DEPLOY, node, steps=user).steps) == [
+        "power off", "prepare", "pxe!", "bios.factory_reset", "deploy", "power on",
+    ]  # fmt: skip
+    assert "pxe!" in words(planned(Kind.UNRESCUE, node).steps)
+    with pytest.raises(InvalidRequest, match="does not support"):
+        planned(Kind.DEPLOY, node, steps=[{"interface": "deploy", "step": "inject_files", "args": {}, "priority": 5}])
+    written = replace(node, instance_info={"image_source": "http://x"})
+    assert "write_image" in words(planned(Kind.DEPLOY, written).steps)
+
+
 def test_an_installer_of_its_own_is_watched_and_what_it_wrote_is_booted() -> None:
     node = replace(NODE, interfaces=INTERFACES | {"deploy": "anaconda"})
 

@@ -382,3 +382,82 @@ def test_whichever_step_fails_the_node_is_free_and_the_api_leads_back(
         beat(stage, node, provider)
         assert stage.node(node)["provision_state"] in ("manageable", "available", "active")
     assert steps >= 5
+
+
+@pytest.mark.parametrize(
+    ("verb", "start", "params", "waits", "aborted"),
+    [
+        ("provide", "manageable", {}, "clean wait", "clean failed"),
+        ("active", "available", {}, "wait call-back", "deploy failed"),
+        ("rescue", "active", {"rescue_password": "sealed:k1:AA"}, "rescue wait", "rescue failed"),
+        ("service", "active", {"service_steps": [ERASE | {"args": {}}]}, "service wait", "active"),
+        ("inspect", "manageable", {}, "inspect wait", "inspect failed"),
+    ],
+)
+@pytest.mark.parametrize("beats", [0, 1])
+def test_every_wait_for_an_agent_can_be_aborted_and_leaves_no_ramdisk(
+    stage: Stage, provider: FakeProvider, verb: str, start: str, params: Any, waits: str, aborted: str, beats: int
+) -> None:
+    node = machine(stage, start)
+    agent_says(provider, ERASE)
+    provider.behaviour["inspect.inspect_hardware"] = [Wait(signal="inspection")]
+    agent_does(provider, HEARTBEAT)
+    stage.verb(node, verb, **params)
+    provider.run()
+    if beats and verb in ("provide", "active", "service"):
+        beat(stage, node, provider)
+    assert stage.node(node)["provision_state"] == waits
+
+    stage.verb(node, "abort")
+    provider.run()
+
+    row = stage.node(node)
+    assert (row["provision_state"], row["maintenance"], row["reservation"]) == (aborted, False, None)
+    assert row["driver_internal_info"] == {}
+    took_away = {
+        "provide": "tear_down_cleaning", "active": "clean_up", "rescue": "clean_up", "service": "tear_down_service",
+        "inspect": "tear_down_inspection",
+    }  # fmt: skip
+    assert took_away[verb] in ran(provider)
+    assert row["power_state"] == ("power on" if verb == "service" else "power off")
+
+
+def test_a_step_that_may_not_be_interrupted_is_let_go_on_before_the_abort(stage: Stage, provider: FakeProvider) -> None:
+    node = machine(stage)
+    agent_says(provider, METADATA, ERASE)
+    agent_does(provider, HEARTBEAT, Done())
+    stage.verb(node, "provide")
+    provider.run()
+    beat(stage, node, provider)
+
+    stage.verb(node, "abort")
+    assert stage.node(node)["clean_step"]["abort_after"] is True
+    beat(stage, node, provider)
+
+    assert stage.node(node)["provision_state"] == "clean failed"
+    assert ran(provider).count("erase_devices_metadata") == 2
+    assert "erase_devices" not in ran(provider)
+
+
+def test_holds_and_steps_of_children_work_within_the_ramdisk(stage: Stage, provider: FakeProvider) -> None:
+    node = machine(stage)
+    child = stage.add_fake(parent_node=node)
+    agent_says(provider, ERASE)
+    steps = [
+        {"interface": "deploy", "step": "hold"},
+        {"interface": "power", "step": "power_on", "execute_on_child_nodes": True},
+        {"interface": "deploy", "step": "erase_devices"},
+    ]
+
+    stage.verb(node, "clean", clean_steps=steps)
+    provider.run()
+    beat(stage, node, provider)
+    assert stage.node(node)["provision_state"] == "clean hold"
+    stage.verb(node, "unhold")
+    for _ in range(4):
+        stage.tick(after_s=2)
+        provider.run()
+
+    assert stage.node(node)["provision_state"] == "manageable"
+    assert stage.node(child)["power_state"] == "power on"
+    assert ran(provider)[-4:] == ["power on", "erase_devices", "power off", "tear_down_cleaning"]

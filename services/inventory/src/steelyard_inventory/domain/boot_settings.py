@@ -16,6 +16,8 @@ DEVICES = {
     "pxe": "pxe", "ipxe": "pxe", "http": "uefihttp", "http-ipxe": "uefihttp", "redfish-https": "uefihttp",
     "redfish-virtual-media": "cdrom",
 }  # fmt: skip
+IMAGE_KEYS = ("image_source", "boot_iso", "kernel", "image_ref")
+VOLUMES = frozenset({"external", "cinder"})  # storage interfaces whose nodes may boot from a volume
 VIRTUAL_MEDIA = "redfish-virtual-media"
 DISK = "disk"
 _YES, _NO = ("always", "true"), ("never",)
@@ -38,6 +40,15 @@ def wanted_boot_mode(node: NodeFacts) -> str | None:
         if asked.get("secure_boot", "").lower() == "true":
             return "uefi"
     return None
+
+
+def boots_from_volume(node: NodeFacts) -> bool:
+    """Its storage brings volumes, and nobody named an image to write."""
+    return node.interfaces.get("storage") in VOLUMES and not has_image(node)
+
+
+def has_image(node: NodeFacts) -> bool:
+    return any(node.instance_info.get(key) for key in IMAGE_KEYS)
 
 
 def ramdisk_device(node: NodeFacts) -> str | None:

@@ -19,6 +19,7 @@ from .ramdisk_plans import (
     in_ramdisk,
     instance_device,
     into_ramdisk,
+    is_diskless,
     meet_agent,
     ramdisk_device,
     set_power,
@@ -36,18 +37,25 @@ def deployment(offer: Offer, chosen: Chosen, without: Iterable[str] = ()) -> lis
     """``chosen``: by priority; ``without``: steps that the agent's are not to bring back. Errors: those of
     ``Offer.core``."""
     prepare = offer.core("deploy", "prepare")
-    if offer.deploy_interface in AGENT_DEPLOYS:
+    if meets_agent(offer):
         return _by_agent(offer, prepare, chosen, without)
     if offer.deploy_interface not in POWERED:
         return [prepare, *chosen, *_console(offer)]
-    from_memory = offer.deploy_interface == "ramdisk"
-    device = instance_device(offer) if from_memory else ramdisk_device(offer)
+    diskless = is_diskless(offer)
+    device = instance_device(offer) if diskless else ramdisk_device(offer)
     steps = [*switch_off(offer), prepare, *boot_mode(offer), *device]
     for step in chosen:
+        if diskless and step.source == "driver" and step.interface == "deploy" and step.label != BOOTS:
+            continue  # what an agent would do to a disk
         steps.append(step)
         if step.label == BOOTS:
-            steps += [switch_on(offer), *([] if from_memory else _installed(offer))]
+            steps += [switch_on(offer), *([] if diskless else _installed(offer))]
     return [*steps, *_console(offer)]
+
+
+def meets_agent(offer: Offer) -> bool:
+    """Whether a deployment boots an agent, which a node without anything to write has no use for."""
+    return offer.deploy_interface in AGENT_DEPLOYS and not is_diskless(offer)
 
 
 def _by_agent(offer: Offer, prepare: PlannedStep, chosen: Chosen, without: Iterable[str]) -> list[PlannedStep]:

@@ -17,11 +17,10 @@ from dataclasses import replace
 from steelyard_common.contracts.catalogue import StepSpec
 
 from .choosing import Offer
-from .deploy_plans import deployment
+from .deploy_plans import deployment, meets_agent
 from .plans import ANY, NodeFacts, Params, Plan, PlannedStep, PlanRules
 from .ramdisk_plans import (
     AGENT_CLEANS,
-    AGENT_DEPLOYS,
     KEEPS,
     POWERED,
     find_agent,
@@ -94,7 +93,7 @@ def _service(offer: Offer, params: Params) -> Plan:
 def _deploy(offer: Offer, params: Params) -> Plan:
     users = params.get("steps") or ()
     chosen = offer.merged("deploy", params.get("templates") or (), users)
-    comes = offer.deploy_interface in AGENT_DEPLOYS and any(step.label == "deploy.deploy" for step in chosen)
+    comes = meets_agent(offer) and any(step.label == "deploy.deploy" for step in chosen)
     offer.require_known(chosen, agent_comes=comes)
     without = [f"{each['interface']}.{each['step']}" for each in users if int(each["priority"]) == 0]
     steps = deployment(offer, chosen, without)
@@ -166,7 +165,9 @@ def _tidy(offer: Offer, params: Params) -> Plan:
         steps += [offer.core_if_any("inspect", "abort")] if params.get("waited") else []
         steps += [*switch_off(offer), offer.core_if_any("boot", "tear_down_inspection")] if prepared else []
     elif prepared and of in TEARS_DOWN:
-        steps += [*off, offer.core_if_any("deploy", TEARS_DOWN[of])]
+        # Whatever became of a service, its instance runs again.
+        again = [*instance_device(offer), switch_on(offer)] if of is Kind.SERVICE and powered else []
+        steps += [*off, offer.core_if_any("deploy", TEARS_DOWN[of]), *again]
     return Plan(steps=_present(steps))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from steelyard_common.errors import Conflict, Forbidden, InvalidRequest
 from steelyard_common.secrets import MASK
 
-from . import sealing
+from . import boot_settings, sealing
 from .agent_steps import READ
 from .ramdisk_plans import AGENT_CLEANS
 from .runs import Run, Status, StepStatus
@@ -30,7 +30,6 @@ DEPLOYS = frozenset({Event.DEPLOY, Event.REBUILD})
 NOT_IN_MAINTENANCE = frozenset({Event.CLEAN, Event.RESCUE, Event.UNRESCUE, Event.SERVICE})
 PROTECTED_FROM = frozenset({Event.DELETE, Event.REBUILD})
 FREE_RUNBOOK_NAMES_SINCE = 112
-IMAGE_KEYS = ("image_source", "boot_iso", "kernel", "image_ref")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,9 +155,12 @@ def _deploy(subject: Subject, asked: Asked) -> Intent:
         raise InvalidRequest(
             f"Node {node.uuid} does not have the traits that the instance wants: {', '.join(missing)}."
         )
-    if facts.interfaces.get("deploy") in AGENT_CLEANS and not any(facts.instance_info.get(key) for key in IMAGE_KEYS):
+    has_something = boot_settings.has_image(facts) or boot_settings.boots_from_volume(facts)
+    if facts.interfaces.get("deploy") in AGENT_CLEANS and not has_something:
+        named = ", ".join(boot_settings.IMAGE_KEYS[:3])
         raise InvalidRequest(
-            f"Node {node.uuid} can not be deployed: instance_info names no image ({', '.join(IMAGE_KEYS[:3])})."
+            f"Node {node.uuid} can not be deployed: instance_info names no image ({named}), and its storage interface "
+            "boots no volume."
         )
     params = {"rebuild": asked.event is Event.REBUILD}
     steps = asked.params.get("deploy_steps") or ()

@@ -87,11 +87,15 @@ def ramdisk_device(offer: Offer, alive: str = "") -> list[PlannedStep]:
     return boot_device(offer, device, persistent=boot_settings.ramdisk_persists(node), alive=alive)
 
 
+def is_diskless(offer: Offer) -> bool:
+    """The instance boots as a ramdisk does each time: it runs from memory, or from a volume."""
+    return offer.deploy_interface == "ramdisk" or boot_settings.boots_from_volume(offer.node)
+
+
 def instance_device(offer: Offer) -> list[PlannedStep]:
-    """What the instance boots from: its disk, or, when it runs from memory, what its ramdisk comes from."""
+    """What the instance boots from: its disk, or what a ramdisk comes from, too."""
     node = offer.node
-    from_memory = offer.deploy_interface == "ramdisk"
-    device = boot_settings.ramdisk_device(node) if from_memory else boot_settings.DISK
+    device = boot_settings.ramdisk_device(node) if is_diskless(offer) else boot_settings.DISK
     return boot_device(offer, device, persistent=boot_settings.instance_persists(node))
 
 
