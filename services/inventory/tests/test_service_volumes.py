@@ -117,3 +117,17 @@ def test_what_hangs_on_a_node_goes_with_it_and_is_told(desk: Desk) -> None:
         "port-deleted", "portgroup-deleted", "volume-connector-deleted", "volume-target-deleted", "node-deleted",
     ]  # fmt: skip
     assert listed(desk, "portgroups", "portgroups") == listed(desk, "volume-targets", "targets") == []
+
+
+def test_whoever_boots_a_node_is_told_its_volumes_with_what_is_secret_sealed(desk: Desk) -> None:
+    add(desk, "volume-connector", **CONNECTOR)
+    add(desk, "volume-target", **TARGET, properties={"auth_username": "u", "auth_password": TOKEN})
+    add(desk, "volume-target", "n2", **TARGET)
+
+    told = desk.ask("node-volumes", ident="n1")
+
+    assert told["connectors"] == [CONNECTOR]
+    (target,) = told["targets"]
+    assert {name: target[name] for name in TARGET} == TARGET
+    assert target["properties"] == {"auth_username": "u", "auth_password": MASK}
+    assert target["sealed"] == {"properties": {"/auth_password": TOKEN}}

@@ -28,6 +28,7 @@ class InventoryTwin:
             subjects.query(SITE, "inventory", "ramdisk-node"): self._lookup,
             subjects.query(SITE, "inventory", "node-uuid"): self._uuid,
             subjects.query(SITE, "inventory", "instance-of-node"): self._instance,
+            subjects.query(SITE, "inventory", "node-volumes"): self._volumes,
             subjects.command(SITE, "inventory", "observe-agents"): self._observe,
         }
         self.bus.serve("inventory", [Endpoint(subject=subject, handler=each) for subject, each in rows.items()])
@@ -58,6 +59,11 @@ class InventoryTwin:
         if node is None:
             raise NotFound("no such node")
         return {"configdrive": node.get("configdrive"), "project": node.get("project")}
+
+    def _volumes(self, request: Request) -> dict[str, Any]:
+        self._check()
+        node = self.nodes[request.body["ident"]]
+        return {"connectors": node.get("connectors", []), "targets": node.get("targets", [])}
 
     def _observe(self, request: Request) -> dict[str, Any]:
         self._check()

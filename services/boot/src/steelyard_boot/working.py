@@ -20,6 +20,7 @@ from .service.instance_parts import InstanceParts
 from .service.inventory import Inventory
 from .service.polling import Polling
 from .service.ramdisks import Boots, Ramdisks
+from .service.volume_boots import VolumeBoots
 from .settings import Settings
 
 
@@ -42,4 +43,5 @@ def make_works(
         parts=InstanceParts(artifacts, inventory, sealer, rules.images, clock),
         sealer=sealer, logs=logs, clock=clock,
     )  # fmt: skip
-    return Works(ramdisks=ramdisks, deploying=Deploying(helpers, rules))
+    deploying = Deploying(helpers, rules)
+    return Works(ramdisks=ramdisks, deploying=deploying, volumes=VolumeBoots(inventory, boots))

@@ -20,6 +20,7 @@ from .handlers import allocations as allocation_handlers
 from .handlers import insight as insight_handlers
 from .handlers import lifecycle as lifecycle_handlers
 from .handlers import node_parts as node_part_handlers
+from .handlers import node_volumes as node_volume_handlers
 from .handlers import nodes as node_handlers
 from .handlers import operations as operation_handlers
 from .handlers import ports as port_handlers
@@ -45,6 +46,7 @@ from .service.loop import Loop
 from .service.matching import Matcher
 from .service.node_parts import NodeParts
 from .service.node_views import NodeViews
+from .service.node_volumes import NodeVolumes
 from .service.nodes import NodeRecords
 from .service.observations import Observations
 from .service.operation_runner import Runner
@@ -138,6 +140,7 @@ class Inventory:
         self.insight = Insight(database, self.workers, clock)
         self.plans = Plans(database, self.lifecycle, starter, clock)
         self.timeline = Timeline(database, self.workers, clock, days=settings.timeline_days)
+        self.volumes = NodeVolumes(database)
         self.ramdisks = Ramdisks(database, clock, self.engine.wake, fast_track=settings.fast_track)
         self.conductors = Conductors(self.workers)
         self.templates = Recipes(database, settings.site, clock, DEPLOY_TEMPLATE)
@@ -163,6 +166,7 @@ class Inventory:
             tenancy_handlers.endpoints(self.site, self.tags, self.quotas),
             insight_handlers.endpoints(self.site, self.insight, self.plans),
             ramdisk_handlers.endpoints(self.site, self.ramdisks),
+            node_volume_handlers.endpoints(self.site, self.volumes),
             recipe_handlers.endpoints(self.site, self.templates, self.runbooks, self.rules),
             allocation_handlers.endpoints(self.site, self.allocations),
             worker_handlers.endpoints(self.site, self.workers, self.conductors),

@@ -16,7 +16,8 @@ from ..domain.boot_model import Purpose
 from ..domain.catalogue import BOOTS, STEPS
 from ..service.deploying import Deploying
 from ..service.ramdisks import Ramdisks
-from ..service.steps import in_order, look_at_ramdisk, no_installer, unless_adopted
+from ..service.steps import in_order, look_at_image, look_at_ramdisk, no_installer, unless_adopted
+from ..service.volume_boots import VolumeBoots
 
 Row = Mapping[str, StepFunction]
 
@@ -27,6 +28,7 @@ class Works:
 
     ramdisks: Ramdisks
     deploying: Deploying
+    volumes: VolumeBoots
 
 
 def step_functions(clock: Clock, works: Works | None = None) -> Functions:
@@ -63,7 +65,9 @@ def _functions(works: Works) -> dict[tuple[str, str], Row]:
         ("deploy", "prepare"): {
             "direct": unless_adopted(image_first), "custom-agent": unless_adopted(bring(Purpose.DEPLOY)),
             "anaconda": unless_adopted(no_installer),
-            "ramdisk": in_order(look_at_ramdisk, unless_adopted(ramdisks.bring_image)),
+            "ramdisk": in_order(
+                look_at_ramdisk, unless_adopted(works.volumes.instead_of(in_order(look_at_image, ramdisks.bring_image)))
+            ),
         },
         ("deploy", "deploy"): {**_for(nothing_to_do), "ramdisk": look_at_ramdisk, "anaconda": no_installer},
         ("deploy", "clean_up"): _for(deploying.clean_up),

@@ -35,6 +35,10 @@ class Inventory:
         """
         return self._query("instance-of-node", {"ident": node_uuid})
 
+    def volumes(self, node_uuid: str) -> dict[str, Any]:
+        """{connectors, targets} of a node, as ``domain.volumes`` reads them. Errors: NotFound."""
+        return self._query("node-volumes", {"ident": node_uuid})
+
     def observe_agents(self, agents: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """``agents``: {node, boot, notes} of each → by node {taken, boot}."""
         told = self._command("observe-agents", {"agents": list(agents)})

@@ -8,9 +8,19 @@ from steelyard_common.provider import Slice, StepFunction
 
 from ..domain.catalogue import ADOPTING, check_ramdisk
 
+EXTERNAL = "external"
+
 
 def look_at_ramdisk(piece: Slice) -> StepResult:
     """The image is told whole. Errors: InvalidRequest."""
+    if piece.interface("storage") == EXTERNAL:
+        return Done()  # there may be a volume instead: whoever prepares the boot looks
+    check_ramdisk(piece.node.get("instance_info") or {})
+    return Done()
+
+
+def look_at_image(piece: Slice) -> StepResult:
+    """There is no volume: the image must be told whole, whatever the storage. Errors: InvalidRequest."""
     check_ramdisk(piece.node.get("instance_info") or {})
     return Done()
 

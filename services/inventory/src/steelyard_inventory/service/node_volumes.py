@@ -1,0 +1,31 @@
+"""A node's volume connectors and targets, for whoever attaches them: what is secret stays sealed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steelyard_common.db import Database
+
+from ..store import nodes
+from ..store.records import CONNECTORS, TARGETS
+
+
+class NodeVolumes:
+    """Answers boot."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of_node(self, ident: str) -> dict[str, Any]:
+        """→ {connectors: [{type, connector_id}], targets: [{volume_type, boot_index, volume_id, properties, sealed}]}.
+
+        Errors: NotFound.
+        """
+        with self._database.read() as connection:
+            node = str(nodes.get(connection, ident)["uuid"])
+            connectors, targets = CONNECTORS.of_node(connection, node), TARGETS.of_node(connection, node)
+        asked = ("volume_type", "boot_index", "volume_id", "properties", "sealed")
+        return {
+            "connectors": [{name: each[name] for name in ("type", "connector_id")} for each in connectors],
+            "targets": [{name: each[name] for name in asked} for each in targets],
+        }
