@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import resource
 import sys
 import threading
 import time
@@ -32,6 +33,7 @@ from .telemetry import get_logger
 log = get_logger(__name__)
 GRACE_S = 30
 MIGRATE_PATIENCE_S = 60.0
+MOST_CONNECTIONS = 4096
 S = TypeVar("S", bound=CommonSettings)
 
 
@@ -166,6 +168,13 @@ class _Worker(Generic[S, R]):
             return
 
 
+def _connections() -> int:
+    """How many the worker keeps open: a quarter of the files that it may have, for an answer may need one more."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return max(200, min(MOST_CONNECTIONS, most // 4))
+
+
 class _Logger(glogging.Logger):  # type: ignore[misc]
     """gunicorn's own lines go where ours go, from warnings up."""
 
@@ -188,7 +197,8 @@ class _Application(BaseApplication, Generic[S, R]):  # type: ignore[misc]
         options = {
             "bind": f"fd://{shared}" if shared else self._settings.http_bind, "workers": 1,
             "worker_class": "steelyard_common.http_worker.Worker",
-            "threads": self._settings.http_threads, "keepalive": 65, "timeout": 60, "graceful_timeout": GRACE_S,
+            "threads": self._settings.http_threads, "worker_connections": _connections(), "keepalive": 65,
+            "timeout": 60, "graceful_timeout": GRACE_S,
             "accesslog": None, "logger_class": _Logger, "control_socket_disable": True,
             "proc_name": f"steelyard-{self._spec.name}", "when_ready": self._tell_port,
             "post_worker_init": self._begin, "worker_exit": self._end,

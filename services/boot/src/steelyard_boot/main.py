@@ -73,8 +73,9 @@ class ArtifactParts:
 
     def start(self, parts: Parts) -> None:
         """From now on wishes are fetched, and garbage goes."""
-        for name, part in (("fetcher", self.fetcher), ("collector", self.collector), ("reading", self.reading)):
-            parts.add(name, stop=part.start().stop)
+        parts.add("fetcher", stop=self.fetcher.start().stop, check=self.fetcher.is_alive)
+        parts.add("collector", stop=self.collector.start().stop)
+        parts.add("reading", stop=self.reading.start().stop)
 
 
 def make_artifacts(

@@ -216,8 +216,15 @@ def _on_checkout(connection: psycopg.Connection[Any], record: pool.ConnectionPoo
     """A connection with something to read while it is idle was closed by the server: no round trip needed to know."""
     if time.monotonic() - record.info["idle_since"] < IDLE_CHECK_S:
         return
-    if connection.closed or select.select([connection.fileno()], [], [], 0)[0]:
+    if connection.closed or _has_input(connection.fileno()):
         raise exc.DisconnectionError
+
+
+def _has_input(descriptor: int) -> bool:
+    """Not by select(): that knows no descriptor beyond 1023, and a process that serves files has thousands."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(0))
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class Wish:
     Authorization, ``user:password``, a bearer token, or a registry's pull secret.
     """
 
-    url: str
+    url: str = field(repr=False)  # a presigned one is a secret
     kind: str
     checksum: str | None = None
     project: str | None = None

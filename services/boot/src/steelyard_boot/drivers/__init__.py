@@ -63,7 +63,7 @@ class Wanted:
     what ends the transfer when it is called.
     """
 
-    url: str
+    url: str = field(repr=False)
     until: float
     is_tenants: bool = False
     is_pinned: bool = False

@@ -43,7 +43,8 @@ def inspect(path: Path, kind: str, what: str) -> Inspected:
             f"{what} looks like {' and '.join(sorted(found))}; images are {', '.join(IMAGE_FORMATS)}. Convert it, for "
             "instance with qemu-img convert -O qcow2"
         )
-    return Inspected(format=name, virtual_size=found[name])
+    # Of all others the inspectors know only as much as they read.
+    return Inspected(format=name, virtual_size=found[name] if name == "qcow2" else size)
 
 
 def _formats(path: Path, what: str) -> dict[str, int]:

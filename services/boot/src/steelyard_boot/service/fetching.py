@@ -19,6 +19,7 @@ from steelyard_common.db import Database
 from steelyard_common.errors import InternalError, SteelyardError, Unavailable
 from steelyard_common.telemetry import get_logger
 
+from ..domain.artifacts import shown
 from ..store import fetches
 from . import metrics
 from .transfer import Lost, Progress
@@ -106,6 +107,9 @@ class Fetcher:
             job.cut()
         self._pool.shutdown(wait=True)
 
+    def is_alive(self) -> bool:
+        return all(thread.is_alive() for thread in self._threads)
+
     def wake(self) -> None:
         """There is something new."""
         self._wake.set()
@@ -183,7 +187,7 @@ class Fetcher:
         except SteelyardError as error:
             outcome = self._failed(job, error)
         except Exception as error:
-            log.exception("fetch failed", url=job.row["url"], error=type(error).__name__)
+            log.exception("fetch failed", url=shown(job.row["url"]), error=type(error).__name__)
             outcome = self._failed(job, InternalError())
         finally:
             with self._lock:
@@ -212,12 +216,12 @@ class Fetcher:
                 self._later(connection, job, None, now, job.row["tries"])
                 return "handed on"
             if error.retryable and tries <= len(self._rules.pauses_s) and not is_over:
-                log.info("fetch is tried again", url=job.row["url"], reason=error.message, tries=tries)
+                log.info("fetch is tried again", url=shown(job.row["url"]), reason=error.message, tries=tries)
                 self._later(connection, job, error, now + timedelta(seconds=self._rules.pauses_s[tries - 1]), tries)
                 return "again"
             if is_over:
                 error = Unavailable(f"{error.message}. It did not come to an end within {self._rules.whole_s:g} s")
-            log.warning("fetch failed", url=job.row["url"], reason=error.message)
+            log.warning("fetch failed", url=shown(job.row["url"]), reason=error.message)
             if fetches.settle_failed(connection, job.row, error.to_dict(), now):
                 job.discard()
         return "failed"
