@@ -171,7 +171,7 @@ def test_the_fake_step_waits_takes_its_time_and_fails_as_driver_info_says(
 
 
 @each_case
-def test_every_implementation_ends_its_steps_and_one_that_cannot_says_what_to_do_instead(
+def test_every_implementation_ends_its_steps_or_says_what_it_waits_for_or_what_to_do_instead(
     run: Callable[[Provider], StepEngine], provider: Provider, spec: StepSpec, implementation: str
 ) -> None:
     engine = run(provider)
@@ -180,10 +180,12 @@ def test_every_implementation_ends_its_steps_and_one_that_cannot_says_what_to_do
 
     result = engine.run(on, spec.interface, spec.name, **_args(spec))
 
-    assert isinstance(result, (Done, Failed))
+    assert isinstance(result, (Done, Failed, Wait))
     if isinstance(result, Failed):
         assert not result.error.retryable
         assert f"'{implementation}'" in result.error.message
+    if isinstance(result, Wait):
+        assert result.progress
     assert SECRET.encode() not in engine.bus.published[-1].body
 
 

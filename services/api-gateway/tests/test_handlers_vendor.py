@@ -33,14 +33,14 @@ CALLS: list[Case] = [
     ("GET", f"/v1/lookup?node_uuid={UUID}", None, 200, "cmd.agent-lookup", {"addresses": [], "node_uuid": UUID}),
     ("POST", "/v1/heartbeat/n1", BEAT, 202, "cmd.agent-heartbeat",
      {"ident": "n1", "url": BEAT["callback_url"], "token": "t0ken"}),
-    ("POST", "/v1/continue_inspection", FOUND, 202, "cmd.take-inspection",
-     {"addresses": [MAC], "bmc_addresses": ["192.0.2.1"], "node_uuid": None}),
+    ("POST", "/v1/continue_inspection", FOUND, 202, "cmd.agent-lookup", {"addresses": [], "node_uuid": UUID}),
 ]  # fmt: skip
 
 
 @pytest.fixture
 def others(others: Others) -> Others:
     others.replies["qry.vendor-methods"] = b'{"methods": {"go": {"async": false}}}'
+    others.replies["cmd.take-inspection"] = orjson.dumps({"uuid": UUID})
     others.replies["cmd.call-vendor"] = b'{"async": false, "return": "gone"}'
     return others
 

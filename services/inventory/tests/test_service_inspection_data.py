@@ -38,6 +38,21 @@ def test_what_an_inspection_finds_is_shown_with_what_the_plugins_add(stage: Stag
     assert stage.node(node)["properties"] == {"cpus": 4}
 
 
+def test_nics_that_were_found_become_ports_unless_somebody_has_them(stage: Stage) -> None:
+    node, other = stage.add_fake(), stage.add_fake()
+    taken = {"address": "52:54:00:00:00:02", "pxe_enabled": True}
+    inspect(stage, other, inventory=FOUND, ports=[taken])
+    new = {"address": "52:54:00:00:00:01", "pxe_enabled": False}
+
+    for _ in range(2):
+        inspect(stage, node, inventory=FOUND, ports=[new, taken, {"address": "odd"}, 5])
+
+    rows = stage.rows("SELECT node_uuid::text, address, pxe_enabled FROM ports ORDER BY address")
+    assert rows == [{"node_uuid": node, **new}, {"node_uuid": other, **taken}]
+    told = [each for each in stage.bus.published if ".evt.port-created." in each.subject]
+    assert len(told) == 2
+
+
 def test_the_newest_inspection_takes_the_place_of_the_one_before(stage: Stage) -> None:
     node = stage.add_fake()
     inspect(stage, node, inventory=FOUND, plugin_data={"old": True})

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from steelyard_common.errors import NotFound, Unavailable
+from steelyard_common.errors import NotFound
 from steelyard_inventory.domain import ramdisks
 from steelyard_inventory.domain.ramdisks import Taken
 from steelyard_inventory.domain.runs import StepRun
@@ -119,6 +119,12 @@ def test_an_agent_of_an_earlier_boot_is_told_apart(desk: Desk, uuid: str) -> Non
     assert beat(desk, NOBODY) == Taken.UNKNOWN
 
 
+def test_what_does_not_travel_with_steps_is_told_to_boot(desk: Desk, uuid: str) -> None:
+    put(desk, uuid, sealed={"instance_info": {"/configdrive": "sealed:x"}}, lessee="p1", owner="p2")
+
+    assert desk.ask("instance-of-node", ident=uuid) == {"configdrive": "sealed:x", "project": "p1"}
+
+
 def test_a_name_leads_to_its_node(desk: Desk, uuid: str) -> None:
     assert desk.ask("node-uuid", ident="n1") == {"uuid": uuid}
     with pytest.raises(NotFound):
@@ -161,11 +167,10 @@ def test_a_power_off_through_the_api_forgets_the_agent(desk: Desk, uuid: str) ->
 def test_findings_are_taken_only_of_a_node_that_waits_for_them(desk: Desk, uuid: str, state: State) -> None:
     put(desk, uuid, provision_state=state)
     with pytest.raises(NotFound):
-        desk.tell("take-inspection", addresses=[MAC])
+        desk.ask("inspection-node", addresses=[MAC])
 
     put(desk, uuid, provision_state=State.INSPECT_WAIT)
-    with pytest.raises(Unavailable):
-        desk.tell("take-inspection", addresses=[MAC], bmc_addresses=["192.0.2.99"])
+    assert desk.ask("inspection-node", addresses=[MAC], bmc_addresses=["192.0.2.99"]) == {"uuid": uuid}
 
 
 @pytest.mark.parametrize(
@@ -182,8 +187,11 @@ def test_findings_name_their_node_by_ports_else_by_its_bmc(
 ) -> None:
     put(desk, uuid, provision_state=State.INSPECT_WAIT)
 
-    with pytest.raises(Unavailable if is_found else NotFound):
-        desk.tell("take-inspection", **told)
+    if is_found:
+        assert desk.ask("inspection-node", **told) == {"uuid": uuid}
+        return
+    with pytest.raises(NotFound):
+        desk.ask("inspection-node", **told)
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,14 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         command_timeout_s=settings.command_timeout_s,
         threads=settings.http_threads,
     )
+    inspector = OverBus(
+        bus,
+        settings.site,
+        "inspector",
+        query_timeout_s=settings.query_timeout_s,
+        command_timeout_s=settings.command_timeout_s,
+        threads=settings.http_threads,
+    )
     gate = Gate(make_policy(settings), inventory)
     states = States(inventory, sealer, gate)
     return Services(
@@ -194,7 +202,7 @@ def make_services(settings: Settings, bus: Bus) -> Services:
         ),
         refusals=Refusals(bus, settings.site, NAME),
         vendor=Vendor(power),
-        ramdisks=Ramdisks(boot, inventory),
+        ramdisks=Ramdisks(boot, inspector),
     )
 
 

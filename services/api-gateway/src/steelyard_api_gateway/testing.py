@@ -52,9 +52,10 @@ COMMANDS = {
         "create-deploy-template", "update-deploy-template", "delete-deploy-template", "create-runbook",
         "update-runbook", "delete-runbook", "set-runbook-traits", "create-inspection-rule", "update-inspection-rule",
         "delete-inspection-rule", "create-allocation", "update-allocation", "delete-allocation",
-        "delete-node-allocation", "create-plan", "apply-plan", "take-inspection",
+        "delete-node-allocation", "create-plan", "apply-plan",
     ],
     "boot": ["agent-lookup", "agent-heartbeat", "fetch-artifact", "delete-artifact"],
+    "inspector": ["take-inspection"],
     "power": [
         "set-boot-device", "inject-nmi", "set-indicator", "call-vendor", "attach-virtual-media",
         "detach-virtual-media",

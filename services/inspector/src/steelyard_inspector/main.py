@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from steelyard_common import runner
-from steelyard_common.provider import service_spec
+from steelyard_common.bus import Bus
+from steelyard_common.provider import Functions, service_spec
 from steelyard_common.provider.starting import now
 
 from .domain import OFFER
-from .handlers import step_functions
+from .handlers import SERVICE, endpoints, step_functions
+from .service.inspections import Inspections
 from .settings import Settings
 
-SPEC = service_spec(OFFER, Settings, lambda _settings, _bus: step_functions(now))
+
+def make(settings: Settings, bus: Bus) -> Functions:
+    """Serve what ramdisks tell. → the steps"""
+    bus.serve(SERVICE, endpoints(settings.site, Inspections(bus, settings.site)))
+    return step_functions(now, settings.add_ports)
+
+
+SPEC = service_spec(OFFER, Settings, make)
 
 
 def main() -> int:

@@ -90,7 +90,7 @@ ROWS: Mapping[str, Row] = {
         ),
         hears={subjects.heard_durable("boot", fact): fact for fact in ("power-state-changed", "node-deleted")},
     ),
-    "inspector": _provider("inspector"),
+    "inspector": _provider("inspector", "qry.inspection-node", "cmd.signal"),
     "firmware": _provider("firmware"),
     "console": _provider("console"),
     INTEGRATION: Row(reads_events=True),

@@ -1,22 +1,26 @@
-"""What ramdisks ask (facts §20): checked here, decided by boot, which asks inventory whose they are."""
+"""What ramdisks ask (facts §20): checked here, decided by boot and inspector, who ask inventory whose they are."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from steelyard_common.errors import InvalidRequest
+import orjson
+from steelyard_common.errors import InvalidRequest, NotFound
 
 from ..domain import identifiers, listings, ramdisks
 from ..domain.listings import Query
 from ..drivers import Upstream
 from .call import Call
 
+NOT_PASSED_ON = frozenset({"logs"})  # a megabyte that nobody keeps
+LIKE_A_LOOKUP = 84  # from this version on, findings are answered like a lookup
+
 
 class Ramdisks:
     """Lookup, heartbeat, findings of an inspection."""
 
-    def __init__(self, boot: Upstream, inventory: Upstream) -> None:
-        self._boot, self._inventory = boot, inventory
+    def __init__(self, boot: Upstream, inspector: Upstream) -> None:
+        self._boot, self._inspector = boot, inspector
 
     def lookup(self, call: Call, query: Query) -> bytes:
         listings.refuse_unknown(query, frozenset({"addresses", "node_uuid"}))
@@ -36,7 +40,15 @@ class Ramdisks:
         asked = {"addresses": macs, "bmc_addresses": bmc, "node_uuid": _node_uuid(query)}
         if not any(asked.values()):
             raise InvalidRequest("No lookup information provided")
-        return self._inventory.command("take-inspection", asked, call.headers())
+        told = {**asked, "findings": {name: item for name, item in body.items() if name not in NOT_PASSED_ON}}
+        answer = self._inspector.command("take-inspection", told, call.headers())
+        if call.minor < LIKE_A_LOOKUP:
+            return answer
+        found = {"api": call.api(), "addresses": [], "node_uuid": orjson.loads(answer)["uuid"]}
+        try:
+            return self._boot.command("agent-lookup", found, call.headers())
+        except NotFound:  # the inspection is over already
+            return answer
 
 
 def _node_uuid(query: Query) -> str | None:

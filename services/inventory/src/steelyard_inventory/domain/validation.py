@@ -1,7 +1,7 @@
 """`GET …/validate`: what each of a node's interfaces lacks, told without asking the BMC (api facts §7). Pure.
 
 Rule 1  True means that the next verb that uses the interface will not fail for what can be known now.
-Rule 2  All that is missing is told at once, first what the node lacks, then what this release cannot do yet.
+Rule 2  All that is missing is told at once, first what the node lacks, then what nobody here provides.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from steelyard_common.errors import InvalidRequest
 IDLE = frozenset({"noop", "external"})
 SPOKEN = frozenset({"power", "management"})
 NOT_VALIDATED = frozenset({"vendor"})
+NO_INSTALLER = ("deploy", "anaconda")
 KERNEL_AND_RAMDISK = ("deploy_kernel", "deploy_ramdisk")
-NO_AGENT = "The {} interface '{}' needs the agent ramdisk, which this release cannot boot."
-NO_BOOT = "The boot interface '{}' cannot bring an image to the node in this release."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +103,5 @@ def _cannot(node: Validated, interface: str, name: str) -> Iterator[str]:
     """What nobody here can do, whatever the node has."""
     if not node.provides(interface, name):
         yield f"No live worker provides the {interface} interface '{name}'."
-    elif name in AGENT_INTERFACES.get(interface, ()):
-        yield NO_AGENT.format(interface, name)
-    elif interface == "boot":
-        yield NO_BOOT.format(name)
-    elif interface == "deploy" and (boot := node.interfaces.get("boot") or "") in RAMDISK_BOOTS:
-        yield NO_BOOT.format(boot)
+    elif (interface, name) == NO_INSTALLER:
+        yield f"The {interface} interface '{name}' renders no kickstart here: use direct, ramdisk or custom-agent."

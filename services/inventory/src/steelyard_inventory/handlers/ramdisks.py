@@ -49,9 +49,9 @@ def endpoints(site: str, ramdisks: Ramdisks) -> Sequence[Endpoint]:
     table.query("node-uuid", IdentSchema, lambda r: {"uuid": ramdisks.resolve(r.body["ident"])})
     table.query("instance-of-node", IdentSchema, lambda r: ramdisks.instance(r.body["ident"]))
     table.command("observe-agents", AgentsSchema, lambda r: {"agents": ramdisks.observe(r.body["agents"])})
-    table.command(
-        "take-inspection",
+    table.query(
+        "inspection-node",
         InspectionSchema,
-        lambda r: ramdisks.continue_inspection(r.body["addresses"], r.body["bmc_addresses"], r.body["node_uuid"]),
+        lambda r: ramdisks.inspected_node(r.body["addresses"], r.body["bmc_addresses"], r.body["node_uuid"]),
     )
     return table.rows

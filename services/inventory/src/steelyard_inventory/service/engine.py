@@ -31,6 +31,7 @@ from ..store import inventories, locks
 from ..store import workflows as store
 from ..store.provider_view import NodeRow, after
 from . import children
+from .found_ports import ports_found
 from .loop import Loop
 from .outgoing import emit_events, emit_steps
 from .starting import Clock, Starter
@@ -189,6 +190,7 @@ class Engine:
             change += Change(patch=learnt_of_agent(run, move.facts, node.facts.interfaces, now))
         if (found := inspected(run, move.facts)) is not None:
             inventories.keep(transaction.connection, run.node_uuid, found, now)
+            ports_found(transaction, self._starter.site, run, move.facts, now)
         holder = ""
         if run.finished_at is not None:
             change += projection.passed(node.view, move.trail, now)

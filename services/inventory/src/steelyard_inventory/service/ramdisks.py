@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any
 
 from sqlalchemy import Connection
 from steelyard_common.db import Database
-from steelyard_common.errors import Unavailable
-from steelyard_common.telemetry import get_logger
 
 from ..domain import ramdisks
 from ..domain.progress import signal
@@ -19,8 +17,6 @@ from ..store import nodes, ports
 from ..store import ramdisks as store
 from ..store import workflows as workflow_store
 from .starting import Clock
-
-log = get_logger(__name__)
 
 
 class Ramdisks:
@@ -92,10 +88,10 @@ class Ramdisks:
             for uuid in told
         ]  # fmt: skip
 
-    def continue_inspection(
+    def inspected_node(
         self, addresses: Sequence[str], bmc_addresses: Sequence[str], node_uuid: str | None
-    ) -> NoReturn:
-        """By UUID and addresses of ports, which must name one node; else by its BMC. Errors: NotFound, Unavailable."""
+    ) -> dict[str, str]:
+        """By UUID and addresses of ports, which must name one node; else by its BMC. → {uuid}. Errors: NotFound."""
         with self._database.read() as connection:
             idents = {*ports.owners(connection, addresses), *([node_uuid] if node_uuid else [])}
             by_bmc = not idents
@@ -104,7 +100,7 @@ class Ramdisks:
             found = [node for ident in sorted(idents) if (node := nodes.find(connection, ident)) is not None]
         if by_bmc:
             found = [node for node in found if ramdisks.has_bmc_at(node, bmc_addresses)]
-        _not_yet(ramdisks.admit(found, ramdisks.INSPECTION)["uuid"])
+        return {"uuid": str(ramdisks.admit(found, ramdisks.INSPECTION)["uuid"])}
 
 
 def _wake(connection: Connection, workflows: Sequence[str], now: datetime) -> None:
@@ -115,8 +111,3 @@ def _wake(connection: Connection, workflows: Sequence[str], now: datetime) -> No
             saves.append(workflow_store.Written(run=run, before=each.run, patch={}))
     if saves:
         workflow_store.save(connection, saves, now)
-
-
-def _not_yet(node_uuid: str) -> NoReturn:
-    log.info("a ramdisk was admitted that nothing waits for", node=node_uuid)
-    raise Unavailable("no service that talks to ramdisks is running; try again later")

@@ -7,8 +7,6 @@ from typing import Any
 
 from steelyard_common.contracts.catalogue import Offer, StepSpec
 
-WHAT_INSTEAD = "Set inspect_interface to 'fake', or write the node's properties yourself and do not inspect it."
-
 STEPS: tuple[StepSpec, ...] = (
     StepSpec(
         interface="inspect",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from steelyard_common.contracts.steps import Done, StepResult
 from steelyard_common.provider import Slice
 
-from .domain import fake_inventory, fake_properties
+from ..domain import fake_inventory, fake_properties
 
 
 def inspect_fake(piece: Slice) -> StepResult:
