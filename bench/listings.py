@@ -20,12 +20,12 @@ from steelyard_inventory.store.sql import Prepared
 from steelyard_inventory.store.tables import nodes as node_table
 from steelyard_inventory.testing import SITE, Desk
 
-from .inventory import stage
+from .inventory import Clock, stage
 from .report import Figure, table
 from .tenancy import CALLERS, fill
 
 REPETITIONS, WARM = 20, 6
-TARGET_MS = 50.0  # p95 of a page of 100
+TARGET_MS = 15.0  # of CPU, for a page of 100
 VARIETY = """
 UPDATE nodes SET
     provision_state = (ARRAY['available','active','manageable','deploy failed','enroll'])[1 + id % 5],
@@ -98,15 +98,17 @@ def _ways(plan: dict[str, Any]) -> list[str]:
     return here + [way for each in plan.get("Plans", []) for way in _ways(each)]
 
 
-def p95_ms(api: Api, who: str, path: str) -> float:
+def cost(api: Api, clock: Clock, who: str, path: str) -> tuple[float, float]:
+    """→ (CPU of the whole, PostgreSQL's included, in ms; p95 of the time, in ms)"""
     for _ in range(WARM):
         _status(api, who, path)
-    took = []
+    took, before = [], sum(clock.read())
     for _ in range(REPETITIONS):
         start = time.perf_counter()
         _status(api, who, path)
         took.append(time.perf_counter() - start)
-    return 1000 * sorted(took)[int(0.95 * REPETITIONS) - 1]
+    used = sum(clock.read()) - before
+    return 1000 * used / REPETITIONS, 1000 * sorted(took)[int(0.95 * REPETITIONS) - 1]
 
 
 def _status(api: Api, who: str, path: str) -> int:
@@ -120,10 +122,11 @@ def paths(node: str, instance: str) -> list[str]:
     return [each.format(node=node, instance=instance) for each in lists]
 
 
-def sorts(desk: Desk) -> list[str]:
-    """Pages from the middle of the order, by every key, up and down."""
+def sorts(desk: Desk, who: str) -> list[str]:
+    """Pages behind a node of the caller's, by every key, up and down."""
+    one = "SELECT uuid::text FROM nodes WHERE owner = :owner ORDER BY name OFFSET 40 LIMIT 1"
     with desk.database.read() as connection:
-        middle = connection.execute(text("SELECT uuid::text FROM nodes ORDER BY name OFFSET 5000 LIMIT 1")).scalar()
+        middle = connection.execute(text(one), {"owner": CALLERS[who].project or "p-7"}).scalar()
     keys = [name for name, field in NODE_FIELDS.items() if field.sortable and name in node_table.c]
     return [
         f"/v1/nodes?limit=100&sort_key={key}&sort_dir={way}&marker={middle}" for key in keys for way in ("asc", "desc")
@@ -132,7 +135,7 @@ def sorts(desk: Desk) -> list[str]:
 
 def figures(nodes: int, tenants: int) -> list[Figure]:
     found: list[Figure] = []
-    with stage() as (desk, _clock):
+    with stage() as (desk, clock):
         fill(desk, nodes, tenants)
         with desk.database.begin() as transaction:
             transaction.connection.execute(text(VARIETY))
@@ -144,20 +147,22 @@ def figures(nodes: int, tenants: int) -> list[Figure]:
             ).first() or ("", "")
         api = make_api(desk.bus, sign_in=NamedCallers(CALLERS), site=SITE)
         for who in ("system", "small"):
-            found += [_figure(desk, api, who, path) for path in paths(node, instance)]
-            ordered = sorted((_figure(desk, api, who, path) for path in sorts(desk)), key=lambda each: -each.value)
-            found += ordered[:8]
-            found.append(
-                Figure(
-                    f"{who}: the median of {len(ordered)} orders", "ms", ordered[len(ordered) // 2].value, None, None
-                )
+            found += [_figure(desk, api, clock, who, path) for path in paths(node, instance)]
+            ordered = sorted(
+                (_figure(desk, api, clock, who, path) for path in sorts(desk, who)), key=lambda each: -each.value
             )
+            found += ordered[:8]
+            middle = ordered[len(ordered) // 2].value
+            found.append(Figure(f"{who}: the median of {len(ordered)} orders: CPU", "ms", middle, TARGET_MS, None))
     return found
 
 
-def _figure(desk: Desk, api: Api, who: str, path: str) -> Figure:
+def _figure(desk: Desk, api: Api, clock: Clock, who: str, path: str) -> Figure:
     way = explained(desk, api, who, path)
-    return Figure(f"{who}: {path.removeprefix('/v1/')} [{way}]", "ms", p95_ms(api, who, path), TARGET_MS, None)
+    cpu_ms, p95_ms = cost(api, clock, who, path)
+    return Figure(
+        f"{who}: {path.removeprefix('/v1/')} [{way}; p95 {p95_ms:.0f} ms]: CPU", "ms", cpu_ms, TARGET_MS, None
+    )
 
 
 def main() -> None:
