@@ -2,7 +2,8 @@
 
 The whole suite first, then the BMC drivers and the power sync alone. Each service's own benchmark digs deeper:
 ``python -m bench.gateway``, ``bench.inventory``, ``bench.allocations``, ``bench.engine``, ``bench.power``,
-``bench.bmc``, ``bench.bus``, ``bench.tenancy``, ``bench.lifecycle``, ``bench.artifacts``.
+``bench.bmc``, ``bench.bus``, ``bench.tenancy``, ``bench.listings``, ``bench.flood``, ``bench.lifecycle``,
+``bench.artifacts``.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from steelyard_common.errors import TooManyRequests
 # One token: so many seconds of CPU here, or so many bytes. Bytes stand for what they cost the services behind.
 COST_S = 0.005
 COST_RECEIVED = 50_000
-COST_SENT = 400_000
+COST_SENT = 100_000
 REMEMBERED = 20_000  # projects; whoever is forgotten has a full bucket
 
 
