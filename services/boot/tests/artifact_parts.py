@@ -38,11 +38,17 @@ def settings(folder: Path, **changed: Any) -> Settings:
 @contextmanager
 def running(
     database: Database, folder: Path, *, clock: Clock = now, free_bytes: Callable[[], int] | None = None,
-    lease_s: float = 15, **changed: Any,
+    lease_s: float = 15, slow_s: float = 60, **changed: Any,
 ) -> Iterator[ArtifactParts]:  # fmt: skip
     """One replica. Errors that may pass are tried again after no time."""
     made = make_artifacts(
-        settings(folder, **changed), database, clock, free_bytes=free_bytes, pauses_s=[0.0] * 3, lease_s=lease_s
+        settings(folder, **changed),
+        database,
+        clock,
+        free_bytes=free_bytes,
+        pauses_s=[0.0] * 3,
+        lease_s=lease_s,
+        slow_s=slow_s,
     )
     parts = Parts()
     made.start(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import socket
 import time
@@ -164,6 +165,25 @@ def test_what_is_unchanged_is_not_sent(source: Source) -> None:
     url = source.put("/k", b"kernel", etag='"1"')
     with http().open(wanted(url), 0, Validator(etag='"1"')) as opened:
         assert opened.is_unchanged
+
+
+def test_who_says_unasked_that_nothing_changed_is_not_believed(source: Source) -> None:
+    with pytest.raises(DeviceUnreachable, match="304"):
+        read(http(), wanted(source.put("/k", statuses=[304])))
+
+
+def test_a_head_that_comes_byte_by_byte_is_not_waited_for(source: Source) -> None:
+    def answer(handler: Any) -> None:
+        with contextlib.suppress(OSError):
+            for _ in range(600):
+                handler.wfile.write(b"H")
+                handler.wfile.flush()
+                time.sleep(0.05)
+
+    begun = time.monotonic()
+    with pytest.raises(DeviceUnreachable):
+        read(Http(HttpRules(connect_s=0.3, stall_s=0.3)), wanted(source.put("/k", answer=answer)))
+    assert time.monotonic() - begun < 15
 
 
 def test_what_is_whole_already_is_taken_as_it_is(source: Source) -> None:

@@ -10,12 +10,13 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from steelyard_boot.domain.artifacts import Fetching, Wish
-from steelyard_boot.store import fetches
+from steelyard_boot.store import artifacts, fetches
 from steelyard_common.db import Database
 from steelyard_common.errors import (
     DeviceUnreachable,
@@ -26,6 +27,7 @@ from steelyard_common.errors import (
     Unavailable,
     Unsupported,
 )
+from steelyard_common.secrets import Sealer
 from steelyard_common.testing import SetClock, eventually
 
 from services.boot.tests import image_headers as heads
@@ -179,6 +181,34 @@ def test_who_sends_too_slowly_is_left_when_the_time_is_over(database: Database, 
     url = source.put("/i.img", DATA * 8, pause_s=0.3)
     told = refusal(database, tmp_path, image(url, DATA * 8), SteelyardError, artifacts_whole_s=1.5)
     assert "within 1.5 s" in told
+
+
+def test_who_sends_too_little_is_left_and_keeps_nobody_waiting(
+    database: Database, tmp_path: Path, source: Source
+) -> None:  # fmt: skip
+    url = source.put("/i.img", DATA * 8, pause_s=0.4)
+    told = refusal(database, tmp_path, image(url, DATA * 8), DeviceUnreachable, slow_s=0.5)
+    assert "comes too slowly" in told
+    assert source.requests["/i.img"] == 4
+
+
+def test_what_authorizes_reaches_the_source_and_stands_nowhere(
+    database: Database, tmp_path: Path, source: Source, caplog: pytest.LogCaptureFixture
+) -> None:
+    sealer = Sealer.from_text(KEY)
+    url = source.put("/k", b"kernel", needs="Bearer hidden-1")
+    good = Wish(url=f"{url}?signature=hidden-2", kind="kernel", authorization=sealer.seal("Bearer hidden-1"))
+    bad = replace(good, authorization=sealer.seal("Bearer hidden-3"))
+    with running(database, tmp_path) as made:
+        assert arrived(made, good).sha256 == sha256(b"kernel")
+        assert arrived(made, replace(good, authorization=sealer.seal("Bearer hidden-1"))).name == "k"
+        with pytest.raises(Forbidden) as caught:
+            arrived(made, bad)
+    with database.read() as connection:
+        rows = [*fetches.under_way(connection, 9), *artifacts.page(connection, None, 9, None)]
+    assert source.requests["/k"] == 2
+    assert "hidden" not in f"{caught.value} {good!r} {caplog.text} {[row['wish']['authorization'] for row in rows[:1]]}"
+    assert "hidden" not in str([{**row, "url": "", "wish": ""} for row in rows])
 
 
 def test_nobody_listens(database: Database, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class ArtifactSettings:
         metadata=env("STEELYARD_ARTIFACTS_SPARE_BYTES", "what stays free on the folder's disk (1GiB)", parse=size),
     )
     artifacts_fetches: int = field(
-        default=4, metadata=env("STEELYARD_ARTIFACTS_FETCHES", "fetches at once by one replica", parse=positive)
+        default=8, metadata=env("STEELYARD_ARTIFACTS_FETCHES", "fetches at once by one replica", parse=positive)
     )
     artifacts_per_host: int = field(
         default=4,

@@ -12,10 +12,11 @@ import http.client
 import re
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
@@ -73,10 +74,15 @@ class Http:
         """The answer behind all redirects. Errors: those of a ``Source``."""
         url, sent = wanted.url, dict(headers)
         for _ in range(self._rules.redirects + 1):
-            connection = self._connect(wanted, url)
+            with self._limited(wanted) as watched:
+                connection = self._connect(watched, url)
+                try:
+                    with _translated(url, wanted):
+                        response = self._ask(connection, wanted, url, sent, method)
+                except BaseException:
+                    connection.close()
+                    raise
             try:
-                with _translated(url, wanted):
-                    response = self._ask(connection, wanted, url, sent, method)
                 if response.status not in REDIRECTS:
                     yield response
                     return
@@ -84,6 +90,23 @@ class Http:
             finally:
                 connection.close()
         raise InvalidRequest(f"{shown(wanted.url)} redirects more than {self._rules.redirects} times")
+
+    @contextmanager
+    def _limited(self, wanted: Wanted) -> Iterator[Wanted]:
+        """Until the head of the answer is here: who sends it byte by byte would never meet the limit of one wait."""
+        cuts: list[Callable[[], None]] = []
+
+        def watch(cut: Callable[[], None]) -> None:
+            cuts.append(cut)
+            wanted.watch(cut)
+
+        limit = threading.Timer(self._rules.connect_s + self._rules.stall_s, lambda: [cut() for cut in cuts[-1:]])
+        limit.daemon = True
+        limit.start()
+        try:
+            yield replace(wanted, watch=watch)
+        finally:
+            limit.cancel()
 
     def _ask(
         self, connection: http.client.HTTPConnection, wanted: Wanted, url: str, headers: Mapping[str, str], method: str
@@ -235,6 +258,8 @@ def _opened(response: http.client.HTTPResponse, wanted: Wanted, offset: int, kno
     """None: what came cannot be joined to what we have."""
     headers, url = response.headers, wanted.url
     if response.status == 304:
+        if offset or not known:
+            raise DeviceUnreachable(f"{shown(url)}: the server says that it is unchanged (304), and was not asked")
         return Opened(offset=0, total=None, validator=known, data=iter(()), is_unchanged=True)
     coding = headers.get("Content-Encoding", "identity")
     if coding.lower() != "identity":

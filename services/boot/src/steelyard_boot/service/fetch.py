@@ -169,7 +169,7 @@ class OneFetch:
         validator = opened.validator
         job.progress.synced = opened.offset
         job.draft = {"etag": validator.etag, "last_modified": validator.last_modified, "draft": draft.path.name}
-        receive(opened, draft, job.progress, self._room, wanted.url)
+        receive(opened, draft, job.progress, self._room, wanted.url, self._rules.slow_s)
 
     # ---- what came
 

@@ -25,6 +25,7 @@ from . import metrics
 from .transfer import Lost, Progress
 
 log = get_logger(__name__)
+WORTH_BYTES = 16 << 20  # a try that brought so much begins the count of tries anew
 LOOK_S = 1.0
 BEAT_S = 1.0
 Clock = Callable[[], datetime]
@@ -33,7 +34,7 @@ Clock = Callable[[], datetime]
 @dataclass(frozen=True, kw_only=True)
 class FetchRules:
     """``parallel`` in this replica, ``per_host`` in all together; ``whole_s``: with all tries; ``pauses_s``: before
-    each new one."""
+    each new one. ``slow_s``: in so long ``SLOW_BYTES`` must come."""
 
     parallel: int = 4
     per_host: int = 4
@@ -41,6 +42,7 @@ class FetchRules:
     whole_s: float = 4 * 3600
     fresh_s: float = 300
     pauses_s: Sequence[float] = (1.0, 2.0, 4.0, 8.0)
+    slow_s: float = 60
 
 
 @dataclass(kw_only=True)
@@ -208,7 +210,8 @@ class Fetcher:
 
     def _settle(self, job: Job, error: SteelyardError) -> str:
         now = self._clock()
-        tries = job.row["tries"] + 1 if job.progress.synced <= job.row["done_bytes"] else 1
+        brought = job.progress.synced - job.row["done_bytes"]
+        tries = 1 if brought >= WORTH_BYTES else job.row["tries"] + 1
         is_over = time.monotonic() > job.until
         with self._database.begin() as transaction:
             connection = transaction.connection

@@ -23,6 +23,7 @@ from .artifacts import no_room
 SYNC_S = 1.0  # so old is what a process that dies leaves to be continued
 ROOM_BYTES = 64 << 20  # after so many bytes the free space is looked at again
 READ_BYTES = 1 << 20
+SLOW_BYTES = 1 << 20  # who sends less in ``slow_s`` keeps others waiting: few fetches run at once
 
 
 class Lost(SteelyardError):
@@ -123,9 +124,9 @@ class Draft:
         self._sums = {name: hashlib.new(name, usedforsecurity=name != "md5") for name in self._algorithms}
 
 
-def receive(opened: Opened, draft: Draft, progress: Progress, room: Room, url: str) -> None:
+def receive(opened: Opened, draft: Draft, progress: Progress, room: Room, url: str, slow_s: float) -> None:
     """All of it, to the draft's end. Errors: InvalidRequest (too large), Unavailable (no room), DeviceUnreachable (it
-    ended before its end), Lost."""
+    ended before its end, or is too slow), Lost."""
     what = shown(url)
     if opened.total is not None:
         check_size(opened.total, room.most, what)
@@ -134,6 +135,7 @@ def receive(opened: Opened, draft: Draft, progress: Progress, room: Room, url: s
     progress.synced = min(progress.synced, draft.size)
     room_at = draft.size + ROOM_BYTES
     sync_at = time.monotonic() + SYNC_S
+    pace = _Pace(slow_s, draft.size)
     try:
         for data in opened.data:
             progress.check()
@@ -148,6 +150,7 @@ def receive(opened: Opened, draft: Draft, progress: Progress, room: Room, url: s
                 draft.sync()
                 progress.synced = draft.size
                 sync_at = time.monotonic() + SYNC_S
+                pace.check(draft.size, what)
     except OSError as error:
         raise full_or_broken(error, draft.size, room) from error
     finally:
@@ -156,6 +159,24 @@ def receive(opened: Opened, draft: Draft, progress: Progress, room: Room, url: s
         raise DeviceUnreachable(
             f"{what}: the server said {opened.total} bytes ({amount(opened.total)}) and sent {draft.size}"
         )
+
+
+class _Pace:
+    """Whether it comes fast enough."""
+
+    def __init__(self, slow_s: float, size: int) -> None:
+        self._slow_s, self._size, self._at = slow_s, size, time.monotonic()
+
+    def check(self, size: int, what: str) -> None:
+        """Errors: DeviceUnreachable."""
+        now = time.monotonic()
+        if now - self._at < self._slow_s:
+            return
+        if size - self._size < SLOW_BYTES:
+            raise DeviceUnreachable(
+                f"{what} comes too slowly: {size - self._size} bytes in {now - self._at:.0f} s; less than {SLOW_BYTES}"
+            )
+        self._size, self._at = size, now
 
 
 def full_or_broken(error: OSError, size: int, room: Room) -> SteelyardError:
