@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -116,6 +117,48 @@ def test_a_process_killed_at_any_point_doubles_and_loses_nothing(
             engine.rest(result)
 
         assert (result, bmc.received) == (Done(facts={"power_state": end}), sent), f"slice {broken_slice} killed"
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+@pytest.mark.parametrize(("target", "start", "sent", "end"), TARGETS)
+def test_a_commit_of_which_nobody_knows_fails_nothing_and_doubles_nothing(
+    engine: Engine,
+    database: Database,
+    target: str,
+    start: PowerState,
+    sent: list[PowerAction],
+    end: str,
+    is_saved: bool,
+) -> None:
+    commit = database._commit
+    for broken_commit in range(1, 6):
+        engine.begin_anew()
+        on = node()
+        bmc = engine.bmc(on, power=start)
+        left = iter(range(broken_commit, 0, -1))
+
+        def lose(connection: Any, transaction: Any, ids: list[int], left: Iterator[int] = left) -> None:
+            is_lost = next(left, 0) == 1
+            if is_saved or not is_lost:
+                commit(connection, transaction, ids)
+            if is_lost:
+                raise OutcomeUnknown("the database went away while a change was being saved")
+
+        result: Any = None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(database, "_commit", lose)
+            for _ in range(200):
+                message = engine.dispatch(on, "power", "set_power", target=target)
+                try:
+                    result = engine.deliver(message)
+                except Unavailable:
+                    engine.clock.advance(15)  # the time until the stream gives it again
+                    result = engine.deliver(message, times=2)
+                if not isinstance(result, Again):
+                    break
+                engine.rest(result)
+
+        assert (result, bmc.received) == (Done(facts={"power_state": end}), sent), f"commit {broken_commit} lost"
 
 
 def test_an_action_that_was_marked_but_never_sent_is_sent_after_the_grace_time(engine: Engine) -> None:

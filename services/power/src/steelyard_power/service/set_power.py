@@ -64,8 +64,11 @@ class PowerChanges:
         case = _Case(
             piece=piece, key=StepKey(workflow=piece.workflow, index=piece.step.index), change=change, progress=progress
         )
-        entry = self._find(case) if piece.redelivered else None
-        return _remembered(case, entry) or self._converse(case, entry)
+        try:
+            entry = self._find(case) if piece.redelivered else None
+            return _remembered(case, entry) or self._converse(case, entry)
+        except OutcomeUnknown as error:  # of a commit; those of a BMC are results
+            raise Unavailable(f"it is not known whether a mark was saved: {error.message}") from error
 
     def _converse(self, case: _Case, entry: Entry | None) -> StepResult:
         with ExitStack() as stack:
@@ -129,12 +132,13 @@ class PowerChanges:
         now = self._now()
         if isinstance(error, DeviceRefused):
             # Some BMCs refuse what has come true in the meantime (On while they switch on): what is counts.
+            seen: Decision | None = None
             with suppress(SteelyardError):
-                decision = power_change.decide(case.change, send.progress, None, driver.get_power(), now)
-                if isinstance(decision, Finish):
-                    return self._conclude(case, None, decision, acted=True)
-                if isinstance(decision, Send) and decision.progress.phase > send.progress.phase:
-                    return _again(Watch(after_s=1.0, progress=decision.progress))
+                seen = power_change.decide(case.change, send.progress, None, driver.get_power(), now)
+            if isinstance(seen, Finish):
+                return self._conclude(case, None, seen, acted=True)
+            if isinstance(seen, Send) and seen.progress.phase > send.progress.phase:
+                return _again(Watch(after_s=1.0, progress=seen.progress))
         decision = power_change.unanswered(case.change, send.progress, send.action, error, now, can_tell=can_tell)
         return self._conclude(case, None, decision, acted=True)
 
