@@ -14,18 +14,18 @@ from ..domain.boot_model import BootModel
 from ..domain.node_for_boot import NodeForBoot
 from .tables import boots
 
-# By system UUID, then by MAC, then by the address that the DHCP server gave to one of its NICs.
+# By system UUID, then by MAC, then by the address that the DHCP server gave to one of its NICs. One condition a branch:
+# joined by OR, PostgreSQL would read the whole table.
 _FIND = """
-    SELECT node_uuid::text AS node_uuid, purpose, interface, mode, arch, loader, model, created_at, macs,
-        EXISTS (
-            SELECT 1 FROM boot_leases l JOIN boots o ON l.mac = ANY(o.macs)
-            WHERE l.ip = %(ip)s AND o.node_uuid <> boots.node_uuid
-        ) AS is_anothers,
-        CASE WHEN system_uuids && %(uuids)s::text[] THEN 1 WHEN macs && %(macs)s::text[] THEN 2 ELSE 3 END AS rank
-    FROM boots
-    WHERE system_uuids && %(uuids)s::text[] OR macs && %(macs)s::text[]
-        OR macs && ARRAY(SELECT mac FROM boot_leases WHERE ip = %(ip)s)
-    ORDER BY rank, created_at DESC LIMIT 2
+    WITH hits AS (
+        SELECT node_uuid, 1 AS rank FROM boots WHERE system_uuids && %(uuids)s::text[]
+        UNION ALL SELECT node_uuid, 2 FROM boots WHERE macs && %(macs)s::text[]
+        UNION ALL SELECT node_uuid, 3 FROM boots WHERE macs && ARRAY(SELECT mac FROM boot_leases WHERE ip = %(ip)s)
+    ), best AS (SELECT node_uuid, min(rank) AS rank FROM hits GROUP BY node_uuid)
+    SELECT b.node_uuid::text AS node_uuid, b.purpose, b.interface, b.mode, b.arch, b.loader, b.model, b.created_at,
+        b.macs, best.rank,
+        EXISTS (SELECT 1 FROM hits h WHERE h.rank = 3 AND h.node_uuid <> b.node_uuid) AS is_anothers
+    FROM best JOIN boots b USING (node_uuid) ORDER BY best.rank, b.created_at DESC LIMIT 2
 """
 
 
