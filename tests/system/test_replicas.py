@@ -32,6 +32,10 @@ BACK_WITHIN_S = 120.0  # it has to be stopped in order and to start again, on a 
 @pytest.fixture(scope="module")
 def suite() -> Iterator[RunningSuite]:
     with running_suite("--replicas", "2") as suite:
+        end = time.monotonic() + BACK_WITHIN_S
+        while missing := [name for name in REPLICAS if not _is_ready(suite, name)]:
+            assert time.monotonic() < end, f"not ready: {missing}"
+            time.sleep(0.2)
         yield suite
 
 
