@@ -48,7 +48,7 @@ NICS = (
 @pytest.mark.parametrize(
     ("add", "pxe", "names"),
     [
-        ("pxe", MAC, ["eth0"]), ("pxe", None, ["eth0", "eth1"]), ("active", MAC, ["eth0", "eth1"]),
+        ("pxe", MAC, ["eth0"]), ("pxe", None, ["eth0", "eth1", "eth3"]), ("active", MAC, ["eth0", "eth1"]),
         ("all", MAC, ["eth0", "eth1", "eth3"]), ("disabled", MAC, ["eth0", "eth1", "eth3"]),
     ],
 )  # fmt: skip

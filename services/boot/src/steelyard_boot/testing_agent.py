@@ -31,7 +31,8 @@ Answer = Callable[[dict[str, Any]], Any]
 
 
 def _steps(kind: str) -> Answer:
-    listed = [{"step": name, **rest} for name, rest in STEPS.items()]
+    unasked = {} if kind == "clean" else {"priority": 0}
+    listed = [{"step": name, **rest, **unasked} for name, rest in STEPS.items()]
     told = {f"{kind}_steps": {"GenericHardwareManager": listed}, "hardware_manager_version": VERSION}
     return lambda _params: told
 

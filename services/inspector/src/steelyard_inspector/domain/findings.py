@@ -98,10 +98,9 @@ def chosen(every: Mapping[str, dict[str, Any]], pxe: str | None, add_ports: str)
         ip = each.get("ipv4_address") or each.get("ipv6_address")
         if name == "lo" or (ip and _is_loopback(ip)):
             continue
-        if add_ports == PXE and pxe and not each["pxe_enabled"]:
+        if add_ports == PXE and pxe and not each["pxe_enabled"]:  # not told which NIC booted: any may have
             continue
-        # Nobody knows which NIC booted: those that have an address may have been it.
-        if (add_ports == ACTIVE or (add_ports == PXE and not pxe)) and not ip:
+        if add_ports == ACTIVE and not ip:
             continue
         valid[name] = each
     if not valid:
