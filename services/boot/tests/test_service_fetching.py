@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -462,3 +463,20 @@ def test_a_conversion_that_fails_is_told_and_leaves_nothing(
     wish = image(source.put("/i.qcow2", data), data, convert_to_raw=True)
     told = refusal(database, tmp_path / "a", wish, kind, qemu_img=program, artifacts_convert_s=0.5)
     assert word in told
+
+
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
+def test_the_real_converter_makes_the_disk_that_the_image_is_of(
+    database: Database, tmp_path: Path, source: Source
+) -> None:  # fmt: skip
+    disk = os.urandom(MIB) + bytes(30 * MIB) + os.urandom(MIB)
+    (tmp_path / "disk").write_bytes(disk)
+    make = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", str(tmp_path / "disk"), str(tmp_path / "image")]
+    subprocess.run(make, check=True)
+    data = (tmp_path / "image").read_bytes()
+    with running(database, tmp_path / "a") as made:
+        artifact = arrived(made, image(source.put("/i.qcow2", data), data, convert_to_raw=True))
+    [file] = [each for each in (tmp_path / "a" / "files").rglob("*") if each.is_file()]
+
+    assert (artifact.sha256, artifact.format, artifact.size) == (sha256(disk), "raw", len(disk))
+    assert file.stat().st_blocks * 512 < len(disk) // 2, "its holes take no room"
