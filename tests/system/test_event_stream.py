@@ -132,8 +132,8 @@ def test_whoever_comes_back_misses_nothing_when_a_process_ends(
         with ThreadPoolExecutor(1) as pool:
             lives = pool.submit(live, operator, f"{how.name}-{victim}")
             eventually(lambda: any(each.heard for each in readers), "it began")
-            for each in processes_of(suite.pid, victim):
-                each.send_signal(how)
+            for process in processes_of(suite.pid, victim):
+                process.send_signal(how)
             uuids = lives.result()
         hear_all(readers, uuids, within_s=120)
         for each in readers:
