@@ -143,7 +143,7 @@ def _dependencies(root: Path, version: str) -> set[str]:
 
 def _add_agent(root: Path) -> None:
     home = root / AGENT_HOME
-    words = [sys.executable, "-m", "pip", "install", "-q", "--target", home, "--no-compile", AGENT]
+    words: list[str | Path] = [sys.executable, "-m", "pip", "install", "-q", "--target", home, "--no-compile", AGENT]
     run([*words, "--python-version", "3.11", "--only-binary", ":all:"], timeout_s=BUILD_S)
     # Not by PYTHONPATH: parts of the agent start /usr/bin/python3 anew.
     (root / "usr/lib/python3/dist-packages/agent.pth").write_text(f"/{AGENT_HOME}\n")
