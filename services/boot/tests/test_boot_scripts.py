@@ -16,7 +16,7 @@ from steelyard_boot.drivers.loaders import Loaders
 from steelyard_boot.handlers import boot_scripts, boot_traffic
 from steelyard_boot.handlers.http import make_app
 from steelyard_boot.service.boots import Boots
-from steelyard_boot.service.scripts import Scripts
+from steelyard_boot.service.scripts import Asked, Scripts
 from steelyard_boot.service.traffic import Traffic
 from steelyard_boot.store import attempts, boots
 from steelyard_common.db import Database
@@ -117,6 +117,18 @@ def test_nobody_else_is_told_anything(desk: Desk, site: Site) -> None:
         assert answer.status == 404
         assert MAC not in answer.text
         assert "artifacts" not in answer.text
+
+
+def test_a_machine_that_somebody_knows_and_nobody_wants_anything_of_boots_its_own_disk(desk: Desk) -> None:
+    def is_known(asked: Asked) -> bool:
+        return MAC in asked.macs
+
+    scripts = Scripts(desk.database, lambda: BASE, desk.notes.append, desk.clock, str, is_known)
+    with serving(make_app([boot_scripts.blueprint(scripts, Loaders())])) as site:
+        assert Machine(settings={"platform": "efi"}).run(site.get(f"/ipxe?mac={HEX}").text) == "exit"
+        assert "exit" in site.get(f"/grub.cfg-01-{HEX}").text
+        assert "LOCALBOOT" in site.get(f"/pxelinux.cfg/01-{HEX}").text
+        assert site.get("/ipxe?mac=52-54-00-00-00-09").status == 404
 
 
 def test_two_nodes_with_the_same_name_get_neither_script(desk: Desk, site: Site) -> None:

@@ -131,3 +131,16 @@ def test_whoever_boots_a_node_is_told_its_volumes_with_what_is_secret_sealed(des
     assert {name: target[name] for name in TARGET} == TARGET
     assert target["properties"] == {"auth_username": "u", "auth_password": MASK}
     assert target["sealed"] == {"properties": {"/auth_password": TOKEN}}
+
+
+def test_a_machine_is_known_by_a_port_or_by_the_nodes_own_uuid(desk: Desk) -> None:
+    add_port(desk, 1)
+    node = desk.ask("node", ident="n2")["uuid"]
+
+    def known(macs: tuple[str, ...] = (), uuids: tuple[str, ...] = ()) -> bool:
+        return bool(desk.ask("knows-machine", macs=list(macs), system_uuids=list(uuids))["known"])
+
+    assert known(macs=("52:54:00:00:00:09", "aa:bb:cc:dd:ee:01"))
+    assert known(uuids=(node,))
+    assert not known(macs=("52:54:00:00:00:09",), uuids=("00000000-0000-4000-8000-000000000000", "x"))
+    assert not known()

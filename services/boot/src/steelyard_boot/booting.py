@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flask import Blueprint, Flask
@@ -16,6 +16,7 @@ from steelyard_common.provider.starting import now
 
 from .domain.composing import Site
 from .domain.dhcp import SiteRules
+from .domain.naming import both_orders
 from .drivers.dhcp import DhcpServer, Dnsmasq, Kea, NoDhcp
 from .drivers.folder import Folder
 from .drivers.loaders import Loaders
@@ -34,6 +35,8 @@ from .service.scripts import Scripts
 from .service.traffic import Traffic
 from .service.trail import Trail
 from .settings import Settings
+
+Knows = Callable[[Sequence[str], Sequence[str]], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +84,10 @@ class BootingParts:
 
 
 def make_booting(
-    settings: Settings, database: Database, artifacts: Artifacts, remove: Callable[[str], object], clock: Clock = now
-) -> BootingParts:
-    """``remove``: one artifact, now."""
+    settings: Settings, database: Database, artifacts: Artifacts, remove: Callable[[str], object], clock: Clock = now,
+    *, knows: Knows,
+) -> BootingParts:  # fmt: skip
+    """``remove``: one artifact, now. ``knows``: whether there is a node of these MACs or system UUIDs at all."""
     sealer = settings.sealer()
     bmcs = BmcPool(PoolSettings(), sealer.open)
     loaders = Loaders(settings.loaders_dir)
@@ -102,7 +106,14 @@ def make_booting(
     return BootingParts(
         boots=Boots(database, site, media, clock, followers=[followers], media_timeout_s=settings.media_timeout_s),
         media=media,
-        scripts=Scripts(database, url, trail.note, clock, sealer.open),
+        scripts=Scripts(
+            database,
+            url,
+            trail.note,
+            clock,
+            sealer.open,
+            is_known=lambda asked: bool(asked.macs or asked.uuids) and knows(asked.macs, both_orders(asked.uuids)),
+        ),
         traffic=Traffic(database, trail.note, clock),
         trail=trail,
         loaders=loaders,

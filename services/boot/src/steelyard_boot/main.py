@@ -145,14 +145,17 @@ def start(settings: Settings) -> Boot:
     artifacts.start(parts)
     parts.blueprints.append(artifact_handlers.blueprint(artifacts.reading))
     bus.serve(NAME, artifact_requests.endpoints(settings.site, artifacts.desk))
-    booting = make_booting(settings, database, artifacts.artifacts, artifacts.collector.remove)
+    inventory = Inventory(bus, settings.site)
+    booting = make_booting(
+        settings, database, artifacts.artifacts, artifacts.collector.remove, knows=inventory.knows_machine
+    )
     booting.start(parts, settings)
     parts.blueprints += booting.blueprints(artifacts.reading)
     parts.finishes.append(booting.watch)
-    inventory = Inventory(bus, settings.site)
     agents = Agents(
-        database, settings.sealer(), inventory, now, settings.agent_rules(), require_tls=settings.agent_require_tls
-    )
+        database, settings.sealer(), inventory, now, settings.agent_rules(), require_tls=settings.agent_require_tls,
+        came=booting.trail.came,
+    )  # fmt: skip
     bus.serve(NAME, agent_handlers.endpoints(settings.site, agents))
     works = make_works(settings, parts, agents, inventory, artifacts.artifacts, booting.boots)
     bus.serve(NAME, boot_attempt_handlers.endpoints(settings.site, booting.attempts(inventory.node_uuid)))

@@ -29,6 +29,7 @@ class InventoryTwin:
             subjects.query(SITE, "inventory", "node-uuid"): self._uuid,
             subjects.query(SITE, "inventory", "instance-of-node"): self._instance,
             subjects.query(SITE, "inventory", "node-volumes"): self._volumes,
+            subjects.query(SITE, "inventory", "knows-machine"): self._knows,
             subjects.command(SITE, "inventory", "observe-agents"): self._observe,
         }
         self.bus.serve("inventory", [Endpoint(subject=subject, handler=each) for subject, each in rows.items()])
@@ -59,6 +60,11 @@ class InventoryTwin:
         if node is None:
             raise NotFound("no such node")
         return {"configdrive": node.get("configdrive"), "project": node.get("project")}
+
+    def _knows(self, request: Request) -> dict[str, Any]:
+        self._check()
+        asked = set(request.body["macs"])
+        return {"known": any(asked.intersection(node.get("macs", ())) for node in self.nodes.values())}
 
     def _volumes(self, request: Request) -> dict[str, Any]:
         self._check()

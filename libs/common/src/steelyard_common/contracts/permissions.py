@@ -86,6 +86,7 @@ ROWS: Mapping[str, Row] = {
             "qry.node-uuid",
             "qry.instance-of-node",
             "qry.node-volumes",
+            "qry.knows-machine",
             "cmd.observe-agents",
         ),
         hears={subjects.heard_durable("boot", fact): fact for fact in ("power-state-changed", "node-deleted")},

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from steelyard_common.combining import Combiner
-from steelyard_common.db import Database
+from steelyard_common.db import Database, Transaction
 from steelyard_common.errors import Busy, InvalidRequest, NotFound, SteelyardError
 from steelyard_common.provider import Clock
 from steelyard_common.secrets import MASK, Sealer
@@ -26,6 +26,8 @@ from .inventory import Inventory
 
 log = get_logger(__name__)
 TOKENS_SINCE = 62  # microversion that can be given a token
+LOOKUP, HEARTBEAT = "lookup", "heartbeat"
+Came = Callable[[str, str], None]
 # What inventory makes of a heartbeat (its domain/ramdisks.Taken).
 BUSY, STALE, UNKNOWN = "busy", "stale", "unknown"
 
@@ -41,14 +43,17 @@ class _Lookup:
 
 
 class Agents:
-    """Sessions of agents. ``require_tls``: agents that can be called without TLS only are refused."""
+    """Sessions of agents. ``require_tls``: agents that can be called without TLS only are refused.
+
+    ``came`` is told (node, ``lookup`` or ``heartbeat``) of each lookup and of the first heartbeat of a session.
+    """
 
     def __init__(
         self, database: Database, sealer: Sealer, inventory: Inventory, clock: Clock, rules: AgentRules, *,
-        require_tls: bool = True,
+        require_tls: bool = True, came: Came = lambda _node, _how: None,
     ) -> None:  # fmt: skip
         self._database, self._sealer, self._inventory, self._clock = database, sealer, inventory, clock
-        self._rules, self._require_tls = rules, require_tls
+        self._rules, self._require_tls, self._came = rules, require_tls, came
         self._lookups: Combiner[_Lookup] = Combiner(self._issue)
         self._beats: Combiner[Beat] = Combiner(self._take)
 
@@ -61,6 +66,7 @@ class Agents:
         shown = node["driver_internal_info"]
         ticket = _Lookup(node["uuid"], found["boot"], issues=asked["api"]["minor"] >= TOKENS_SINCE)
         self._lookups.submit(ticket)
+        self._came(node["uuid"], LOOKUP)
         if ticket.token is not None:
             shown["agent_secret_token"] = MASK
         return {"node": node, "config": lookup_config(self._rules, ticket.token, found.get("management"))}
@@ -125,6 +131,8 @@ class Agents:
 
         kept = self._change(session, change)
         if kept is not None:
+            if session.last_heartbeat_at is None:
+                self._came(kept.node_uuid, HEARTBEAT)
             self._inventory.observe_agents([{"node": kept.node_uuid, "boot": kept.boot, "notes": notes(kept, now)}])
 
     def missed(self, session: Session, again_s: float) -> None:
@@ -164,19 +172,31 @@ class Agents:
         """Give each its token, if it is the first to ask in this boot of the node."""
         now = self._clock()
         with self._database.begin() as transaction:
-            found = store.reserve(transaction.connection, sorted({each.node_uuid for each in batch}), now)
-            changed: dict[str, Session] = {}
-            for ticket in batch:
-                session = of_boot(changed.get(ticket.node_uuid, found[ticket.node_uuid]), ticket.boot)
-                if session.token is None and ticket.issues:
-                    ticket.token = new_token()
-                    session = replace(session, token=self._sealer.seal(ticket.token), issued_at=now)
-                elif session.token is not None:
-                    ticket.token = MASK
-                if session != found[ticket.node_uuid]:
-                    changed[ticket.node_uuid] = session
-            store.write(transaction.connection, changed.values())
+            left = self._issue_to(transaction, batch, now)
+            # Somebody else was faster with a session for these: theirs is taken as it is.
+            self._issue_to(transaction, left, now)
         return [None] * len(batch)
+
+    def _issue_to(self, transaction: Transaction, batch: Sequence[_Lookup], now: datetime) -> list[_Lookup]:
+        """→ those whose session was made by somebody else meanwhile."""
+        if not batch:
+            return []
+        known = store.take(transaction.connection, sorted({each.node_uuid for each in batch}))
+        changed: dict[str, Session] = {}
+        for ticket in batch:
+            node = ticket.node_uuid
+            found = changed.get(node) or known.get(node) or Session(node_uuid=node, created_at=now)
+            session = of_boot(found, ticket.boot)
+            ticket.token = MASK if session.token is not None else None
+            if session.token is None and ticket.issues:
+                ticket.token = new_token()
+                session = replace(session, token=self._sealer.seal(ticket.token), issued_at=now)
+            if session != known.get(node):
+                changed[node] = session
+        store.write(transaction.connection, [each for node, each in changed.items() if node in known])
+        new = [each for node, each in changed.items() if node not in known]
+        lost = {each.node_uuid for each in new} - store.add(transaction.connection, new)
+        return [ticket for ticket in batch if ticket.node_uuid in lost]
 
     def _take(self, batch: list[Beat]) -> list[SteelyardError | None]:
         """What is believed is written here first, so that who is woken by inventory finds it."""
@@ -194,6 +214,9 @@ class Agents:
                 except InvalidRequest as error:
                     errors[index] = error
             store.write(transaction.connection, believed.values())
+        for uuid in believed:
+            if uuid in found and found[uuid].last_heartbeat_at is None:
+                self._came(uuid, HEARTBEAT)
         told = self._tell(batch, errors, believed, now)
         for index, beat in enumerate(batch):
             errors[index] = _outcome(beat, errors[index], told.get(beat.node_uuid, {}))

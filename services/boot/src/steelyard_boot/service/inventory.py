@@ -39,6 +39,10 @@ class Inventory:
         """{connectors, targets} of a node, as ``domain.volumes`` reads them. Errors: NotFound."""
         return self._query("node-volumes", {"ident": node_uuid})
 
+    def knows_machine(self, macs: Sequence[str], system_uuids: Sequence[str]) -> bool:
+        """Whether some node has a port with one of these addresses, or one of these UUIDs as its own."""
+        return bool(self._query("knows-machine", {"macs": list(macs), "system_uuids": list(system_uuids)})["known"])
+
     def observe_agents(self, agents: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """``agents``: {node, boot, notes} of each → by node {taken, boot}."""
         told = self._command("observe-agents", {"agents": list(agents)})

@@ -77,9 +77,9 @@ class Trail:
         except queue.Full:
             log.warning("boot notes are lost: too many wait to be written")
 
-    def agent(self, node_uuid: str, hop: Hop, detail: dict[str, Any] | None = None) -> None:
-        """The agent looked itself up, or was heard of for the first time."""
-        self.note(Note(node_uuid=node_uuid, hop=hop, outcome=OK, at=self._clock(), detail=detail or {}))
+    def came(self, node_uuid: str, how: str) -> None:
+        """The agent looked itself up (``lookup``), or was heard of for the first time (``heartbeat``)."""
+        self.note(Note(node_uuid=node_uuid, hop=Hop(how), outcome=OK, at=self._clock()))
 
     def forget(self, node_uuid: str) -> None:
         """The node is no more."""

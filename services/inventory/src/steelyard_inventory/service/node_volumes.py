@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from steelyard_common.db import Database
 
-from ..store import nodes
+from ..domain.values import as_uuid
+from ..store import nodes, ports
 from ..store.records import CONNECTORS, TARGETS
 
 
@@ -15,6 +17,14 @@ class NodeVolumes:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def knows(self, macs: Sequence[str], system_uuids: Sequence[str]) -> bool:
+        """Whether a node has a port with one of these addresses, or one of these UUIDs as its own."""
+        uuids = [known for text in system_uuids if (known := as_uuid(text))]
+        with self._database.read() as connection:
+            if macs and ports.owners(connection, macs):
+                return True
+            return any(nodes.find(connection, uuid) for uuid in uuids)
 
     def of_node(self, ident: str) -> dict[str, Any]:
         """→ {connectors: [{type, connector_id}], targets: [{volume_type, boot_index, volume_id, properties, sealed}]}.
