@@ -61,8 +61,8 @@ class Traffic:
             read.told_at = now
             detail = {
                 "what": fetch.what, "status": fetch.status, "bytes": read.bytes if is_piece else fetch.sent,
-                "of_bytes": fetch.of_bytes if fetch.status < 400 else None, "took_s": round(fetch.took_s, 3), "address": fetch.address,
-                "requests": read.requests,
+                "of_bytes": fetch.of_bytes if fetch.status < 400 else None, "took_s": round(fetch.took_s, 3),
+                "address": fetch.address, "requests": read.requests,
             }  # fmt: skip
         outcome = FAILED if fetch.status >= 400 else OK if fetch.sent >= fetch.of_bytes else PARTIAL
         self._told(
