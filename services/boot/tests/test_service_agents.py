@@ -143,6 +143,16 @@ def test_a_token_that_came_with_the_medium_is_never_told_and_outlives_a_reboot(g
     ground.beat(SEALER.open(sealed), url="https://192.0.2.8:9999", verify_ca=OTHER_CA)
 
 
+def test_an_agent_that_never_looked_itself_up_belongs_to_the_boot_it_called_in(ground: Ground) -> None:
+    sealed = ground.agents.sealed_token()
+    ground.agents.expect(NODE, sealed)
+    ground.beat(SEALER.open(sealed), verify_ca=CA)
+    ground.inventory.switch_off(NODE)
+
+    assert ground.token() == MASK
+    ground.beat(SEALER.open(sealed), url="https://192.0.2.8:9999", verify_ca=OTHER_CA)
+
+
 def test_a_heartbeat_is_told_to_inventory_without_its_secret(ground: Ground) -> None:
     token = ground.token()
 

@@ -29,7 +29,7 @@ TOKENS_SINCE = 62  # microversion that can be given a token
 LOOKUP, HEARTBEAT = "lookup", "heartbeat"
 Came = Callable[[str, str], None]
 # What inventory makes of a heartbeat (its domain/ramdisks.Taken).
-BUSY, STALE, UNKNOWN = "busy", "stale", "unknown"
+TAKEN, BUSY, STALE, UNKNOWN = "taken", "busy", "stale", "unknown"
 
 
 @dataclass
@@ -220,7 +220,7 @@ class Agents:
         told = self._tell(batch, errors, believed, now)
         for index, beat in enumerate(batch):
             errors[index] = _outcome(beat, errors[index], told.get(beat.node_uuid, {}))
-        self._drop_stale(told)
+        self._settle(told, believed)
         return errors
 
     def _tell(
@@ -241,14 +241,18 @@ class Agents:
                 told[stranger] = {"taken": UNKNOWN}
         return told
 
-    def _drop_stale(self, told: Mapping[str, Mapping[str, Any]]) -> None:
-        """Sessions of a boot that is over: what belongs to it is forgotten, so that the next agent finds none of it."""
-        stale = {uuid: each["boot"] for uuid, each in told.items() if each["taken"] == STALE}
-        if not stale:
+    def _settle(self, told: Mapping[str, Mapping[str, Any]], believed: Mapping[str, Session]) -> None:
+        """Sessions learn which boot of their node they are of: those of one that is over forget what belonged to it."""
+        boots = {
+            uuid: each["boot"]
+            for uuid, each in told.items()
+            if each["taken"] == STALE or (each["taken"] == TAKEN and believed[uuid].boot is None)
+        }
+        if not boots:
             return
         with self._database.begin() as transaction:
-            found = store.take(transaction.connection, sorted(stale))
-            store.write(transaction.connection, [of_boot(each, stale[uuid]) for uuid, each in found.items()])
+            found = store.take(transaction.connection, sorted(boots))
+            store.write(transaction.connection, [of_boot(each, boots[uuid]) for uuid, each in found.items()])
 
 
 def _outcome(beat: Beat, error: SteelyardError | None, told: Mapping[str, Any]) -> SteelyardError | None:

@@ -27,9 +27,10 @@ _WRITE = text(
     f"SELECT {', '.join(_NAMES)} FROM jsonb_to_recordset(CAST(:doc AS jsonb)) AS d({_RECORD}) ORDER BY node_uuid "
     f"ON CONFLICT (node_uuid) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _CHANGING)}"
 )
-_RESERVE = text(
-    "INSERT INTO agents (node_uuid, created_at) SELECT u, :now FROM unnest(CAST(:uuids AS uuid[])) AS u ORDER BY u "
-    "ON CONFLICT (node_uuid) DO NOTHING"
+_ADD = text(
+    f"INSERT INTO agents ({', '.join(_NAMES)}) "  # noqa: S608
+    f"SELECT {', '.join(_NAMES)} FROM jsonb_to_recordset(CAST(:doc AS jsonb)) AS d({_RECORD}) ORDER BY node_uuid "
+    "ON CONFLICT (node_uuid) DO NOTHING RETURNING node_uuid::text"
 )
 _DELETE = text("DELETE FROM agents WHERE node_uuid = ANY(CAST(:uuids AS uuid[]))")
 _DUE = text(
@@ -48,21 +49,17 @@ def take(connection: Connection, uuids: Collection[str]) -> dict[str, Session]:
     return _sessions(connection.execute(_TAKE, {"uuids": list(uuids)}).mappings())
 
 
-def reserve(connection: Connection, uuids: Collection[str], now: datetime) -> dict[str, Session]:
-    """As ``take``; nodes without a session get one."""
-    found = take(connection, uuids)
-    missing = [uuid for uuid in uuids if uuid not in found]
-    if missing:
-        connection.execute(_RESERVE, {"uuids": missing, "now": now})
-        found |= take(connection, missing)
-    return found
+def add(connection: Connection, sessions: Iterable[Session]) -> set[str]:
+    """Insert those whose nodes have none. → the nodes that got one"""
+    doc = _document(sessions)
+    return {row[0] for row in connection.execute(_ADD, {"doc": doc})} if doc else set()
 
 
 def write(connection: Connection, sessions: Iterable[Session]) -> None:
     """Insert or replace."""
-    doc = [{name: getattr(session, name) for name in _NAMES} for session in sessions]
+    doc = _document(sessions)
     if doc:
-        connection.execute(_WRITE, {"doc": orjson.dumps(doc).decode()})
+        connection.execute(_WRITE, {"doc": doc})
 
 
 def delete(connection: Connection, uuids: Collection[str]) -> None:
@@ -76,3 +73,9 @@ def due(connection: Connection, now: datetime, most: int) -> list[Session]:
 
 def _sessions(rows: Iterable[RowMapping | Mapping[str, Any]]) -> dict[str, Session]:
     return {row["node_uuid"]: Session(**row) for row in rows}
+
+
+def _document(sessions: Iterable[Session]) -> str:
+    """Empty for none."""
+    rows = [{name: getattr(session, name) for name in _NAMES} for session in sessions]
+    return orjson.dumps(rows).decode() if rows else ""
