@@ -10,8 +10,9 @@ from steelyard_common.contracts.api import MAX_MINOR
 from ...domain import versions
 from ...domain.listings import ASC, DESC, MAX_LIMIT, Listing
 from ..routes import Refusal, Route
-from .operations import OPERATIONS, Operation
+from .operations import OPERATIONS
 from .resources import SCHEMAS, Json
+from .shapes import Operation
 
 Tables = Mapping[str, tuple[Sequence[Route], Sequence[Refusal]]]
 ERRORS = {
