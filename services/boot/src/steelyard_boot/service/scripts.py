@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from steelyard_common.combining import Combiner
 from steelyard_common.db import Database
 from steelyard_common.errors import NotFound, SteelyardError
 
@@ -31,6 +32,14 @@ class Asked:
     address: str | None = None
 
 
+@dataclass
+class _Ticket:
+    """A question on its way through a query."""
+
+    asked: Asked
+    row: BootRow | None = None
+
+
 class Scripts:
     """``base_url``: tells ours; what is below it is told without it, or with the asker's host.
 
@@ -48,6 +57,7 @@ class Scripts:
     ) -> None:
         self._database, self._base, self._told, self._clock = database, base_url, told, clock
         self._open, self._is_known = open_secret, is_known
+        self._finds: Combiner[_Ticket] = Combiner(self._look_up, linger_s=0.001)
 
     def ipxe(self, asked: Asked) -> str:
         """Errors: NotFound."""
@@ -83,13 +93,22 @@ class Scripts:
 
     def _find(self, asked: Asked) -> BootRow | None:
         """None: known, with nothing to do. Errors: NotFound."""
-        with self._database.read() as connection:
-            row = store.find(connection, both_orders(asked.uuids), asked.macs, asked.address)
+        ticket = _Ticket(asked)
+        self._finds.submit(ticket)
+        row = ticket.row
         if row is None and not self._is_known(asked):
             raise NotFound(NOBODY)
         if row is not None and row.is_anothers and row.model.chap is not None:
             raise NotFound(NOBODY)  # its script holds a password: not for a machine that is known to be another
         return row
+
+    def _look_up(self, tickets: list[_Ticket]) -> list[SteelyardError | None]:
+        """Those who ask at the same time share a query."""
+        names = [(both_orders(each.asked.uuids), each.asked.macs, each.asked.address) for each in tickets]
+        with self._database.read() as connection:
+            for ticket, row in zip(tickets, store.find(connection, names), strict=True):
+                ticket.row = row
+        return [None] * len(tickets)
 
     def _of_boot(self, boot_id: str) -> BootRow | None:
         with self._database.read() as connection:

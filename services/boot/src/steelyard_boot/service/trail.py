@@ -157,9 +157,8 @@ class Trail:
         for attempt in round_.done:
             self._end(transaction, attempt, is_known=attempt.uuid not in made)
         store.add(connection, [attempt for attempt in round_.open.values() if attempt.uuid in made])
-        for attempt in round_.open.values():
-            if attempt.uuid not in made:
-                store.save(connection, attempt)
+        noted = {uuid for uuid, _ in round_.notes}
+        store.seen(connection, [each for each in round_.open.values() if each.uuid in noted - made])
         kept = store.existing(connection, sorted({attempt for attempt, _ in round_.notes}))
         store.add_notes(connection, [each for each in round_.notes if each[0] in kept])
         for uuid, note in round_.notes:

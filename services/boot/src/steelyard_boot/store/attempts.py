@@ -14,6 +14,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from ..domain.waterfall import Expectation, Hop, Note, Outcome
 from .tables import boot_attempts, boot_hops, boot_leases, boots
 
+_SEEN = """
+    UPDATE boot_attempts SET seen_at = t.at FROM unnest(%s::uuid[], %s::timestamptz[]) AS t (uuid, at)
+    WHERE boot_attempts.uuid = t.uuid
+"""
 KEPT = 50  # attempts of a node
 
 
@@ -86,6 +90,13 @@ def save(connection: Connection, attempt: Attempt) -> None:
     connection.execute(
         update(boot_attempts).where(boot_attempts.c.uuid == attempt.uuid).values(**_values(attempt))
     )  # fmt: skip
+
+
+def seen(connection: Connection, attempts: Sequence[Attempt]) -> None:
+    """When each was last seen: nothing else of them has changed."""
+    if attempts:
+        uuids, times = [each.uuid for each in attempts], [each.seen_at for each in attempts]
+        connection.exec_driver_sql(_SEEN, (uuids, times))
 
 
 def add_notes(connection: Connection, notes: Sequence[tuple[str, Note]]) -> None:

@@ -14,19 +14,27 @@ from ..domain.boot_model import BootModel
 from ..domain.node_for_boot import NodeForBoot
 from .tables import boots
 
-# By system UUID, then by MAC, then by the address that the DHCP server gave to one of its NICs. One condition a branch:
-# joined by OR, PostgreSQL would read the whole table.
+# Several machines at once, each by system UUID (1), then by MAC (2), then by the address that the DHCP server gave to
+# one of its NICs (3). The limits keep each branch a look into its index; joined, PostgreSQL would read the whole table.
 _FIND = """
-    WITH hits AS (
-        SELECT node_uuid, 1 AS rank FROM boots WHERE system_uuids && %(uuids)s::text[]
-        UNION ALL SELECT node_uuid, 2 FROM boots WHERE macs && %(macs)s::text[]
-        UNION ALL SELECT node_uuid, 3 FROM boots WHERE macs && ARRAY(SELECT mac FROM boot_leases WHERE ip = %(ip)s)
-    ), best AS (SELECT node_uuid, min(rank) AS rank FROM hits GROUP BY node_uuid)
-    SELECT b.node_uuid::text AS node_uuid, b.purpose, b.interface, b.mode, b.arch, b.loader, b.model, b.created_at,
-        b.macs, best.rank,
-        EXISTS (SELECT 1 FROM hits h WHERE h.rank = 3 AND h.node_uuid <> b.node_uuid) AS is_anothers
-    FROM best JOIN boots b USING (node_uuid) ORDER BY best.rank, b.created_at DESC LIMIT 2
+    WITH asked AS (SELECT * FROM unnest(%(numbers)s::int[], %(ranks)s::int[], %(names)s::text[]) AS a (n, rank, name)),
+    hits AS (
+        SELECT a.n, a.rank, b.node_uuid FROM asked a CROSS JOIN LATERAL (
+            SELECT node_uuid FROM boots WHERE system_uuids && ARRAY[a.name] LIMIT 9
+        ) b WHERE a.rank = 1
+        UNION ALL SELECT a.n, a.rank, b.node_uuid FROM asked a CROSS JOIN LATERAL (
+            SELECT node_uuid FROM boots WHERE macs && ARRAY[a.name] LIMIT 9
+        ) b WHERE a.rank = 2
+        UNION ALL SELECT a.n, a.rank, b.node_uuid FROM asked a JOIN boot_leases l ON l.ip = a.name CROSS JOIN LATERAL (
+            SELECT node_uuid FROM boots WHERE macs && ARRAY[l.mac] LIMIT 9
+        ) b WHERE a.rank = 3
+    ), best AS (SELECT n, node_uuid, min(rank) AS rank FROM hits GROUP BY n, node_uuid)
+    SELECT best.n, best.rank, b.node_uuid::text AS node_uuid, b.purpose, b.interface, b.mode, b.arch, b.loader,
+        b.model, b.created_at, b.macs,
+        EXISTS (SELECT 1 FROM hits h WHERE h.n = best.n AND h.rank = 3 AND h.node_uuid <> b.node_uuid) AS is_anothers
+    FROM best JOIN boots b USING (node_uuid) ORDER BY best.n, best.rank
 """
+Names = tuple[Sequence[str], Sequence[str], str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +102,22 @@ def everything(connection: Connection) -> Sequence[BootRow]:
     return [_row(row) for row in connection.execute(select(boots).order_by(boots.c.node_uuid)).mappings()]
 
 
-def find(connection: Connection, uuids: Sequence[str], macs: Sequence[str], ip: str | None) -> BootRow | None:
-    """Whoever asks by these names; None for nobody, and where two nodes have the best of the names in common."""
-    found: Any = connection.exec_driver_sql(_FIND, {"uuids": list(uuids), "macs": list(macs), "ip": ip})
-    rows = found.mappings().all()
-    if not rows or (len(rows) > 1 and rows[0]["rank"] == rows[1]["rank"]):
-        return None
-    return _row(rows[0])
+def find(connection: Connection, asked: Sequence[Names]) -> list[BootRow | None]:
+    """``asked``: (system UUIDs, MACs, address) of each. → whoever asks by these names, in the same order.
+
+    None for nobody, and where two nodes have the best of the names in common.
+    """
+    rows = [
+        (number, rank, name)
+        for number, (uuids, macs, ip) in enumerate(asked)
+        for rank, names in ((1, uuids), (2, macs), (3, [ip] if ip else []))
+        for name in names
+    ]
+    numbers, ranks, names = ([row[at] for row in rows] for at in range(3))
+    found: Any = connection.exec_driver_sql(_FIND, {"numbers": numbers, "ranks": ranks, "names": names})
+    best: list[list[Any]] = [[] for _ in asked]
+    for row in found.mappings():
+        of_one = best[row["n"]]
+        if not of_one or of_one[0]["rank"] == row["rank"]:
+            of_one.append(row)
+    return [_row(of_one[0]) if len(of_one) == 1 else None for of_one in best]
