@@ -11,7 +11,7 @@ from steelyard_common.bus import Delivery, Endpoint, MemoryBus, Message, Request
 from steelyard_common.contracts import subjects
 from steelyard_common.contracts.catalogue import Offer, StepSpec
 from steelyard_common.contracts.steps import Again, Done, Failed, Step, StepMessage, Wait
-from steelyard_common.errors import DeviceRefused, InvalidRequest, Unavailable, Unsupported
+from steelyard_common.errors import CommitUnknown, DeviceRefused, InvalidRequest, Unavailable, Unsupported
 from steelyard_common.provider import Announcer, Slice, StepProvider, consume
 from steelyard_common.provider.fakes import only_fakes_switched, switched
 from steelyard_common.provider.slices import by_implementation, nothing_to_do, refusing
@@ -38,6 +38,7 @@ def functions(clock: SetClock) -> dict[tuple[str, str], Any]:
         ("deploy", "deploy"): by_implementation({"fake": switched(clock), "noop": nothing_to_do}),
         ("deploy", "prepare"): switched(clock, lambda piece: Done(facts={"memo": piece.step.memo})),
         ("deploy", "away"): _raises(Unavailable("the database is away")),
+        ("deploy", "unsaved"): _raises(CommitUnknown("perhaps it was saved")),
         ("deploy", "wrong"): _raises(InvalidRequest("no kernel")),
         ("deploy", "agent"): refusing("'{name}' needs an agent; use another"),
     }
@@ -97,8 +98,9 @@ def test_what_a_step_raises_is_its_failure_but_an_outage_gives_the_message_back(
 
     assert isinstance(result, Failed)
     assert isinstance(result.error, InvalidRequest)
-    with pytest.raises(Unavailable):
-        engine.run(_node(), "deploy", "away")
+    for outage in ("away", "unsaved"):
+        with pytest.raises(Unavailable):
+            engine.run(_node(), "deploy", outage)
 
 
 def test_each_interface_is_consumed_by_a_durable_of_its_own(engine: StepEngine) -> None:

@@ -10,6 +10,7 @@ from steelyard_common.bmc import BootDevice, PowerAction, PowerState
 from steelyard_common.contracts.steps import Again, Done, Failed
 from steelyard_common.db import Database
 from steelyard_common.errors import (
+    CommitUnknown,
     Conflict,
     DeviceRefused,
     DeviceUnreachable,
@@ -142,7 +143,7 @@ def test_a_commit_of_which_nobody_knows_fails_nothing_and_doubles_nothing(
             if is_saved or not is_lost:
                 commit(connection, transaction, ids)
             if is_lost:
-                raise OutcomeUnknown("the database went away while a change was being saved")
+                raise CommitUnknown("the database went away while a change was being saved")
 
         result: Any = None
         with pytest.MonkeyPatch.context() as patch:

@@ -142,6 +142,10 @@ class OutcomeUnknown(SteelyardError):
     code, http_status = "outcome-unknown", 504
 
 
+class CommitUnknown(OutcomeUnknown):
+    """A change of our own was being saved when the database went away; whoever can be asked again looks first."""
+
+
 KINDS: dict[str, type[SteelyardError]] = {
     kind.code: kind
     for kind in (

@@ -1,7 +1,7 @@
 """The database of one service: a pool of psycopg connections under SQLAlchemy Core, one schema by search_path.
 
 Foreign errors become ours here: no connection, a time-out, a deadlock → Unavailable (try again); a value that
-PostgreSQL cannot hold → InvalidRequest; a commit that was sent and not answered → OutcomeUnknown.
+PostgreSQL cannot hold → InvalidRequest; a commit that was sent and not answered → CommitUnknown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from sqlalchemy import event, exc, pool
 
 from ..bus.types import MAX_MESSAGE_BYTES, Message
-from ..errors import InvalidRequest, OutcomeUnknown, SteelyardError, Unavailable
+from ..errors import CommitUnknown, InvalidRequest, SteelyardError, Unavailable
 from ..telemetry import inject, is_on
 from . import outbox
 
@@ -154,7 +154,7 @@ class Database:
         except psycopg.Error as error:
             if raw.closed:
                 connection.invalidate()
-                raise OutcomeUnknown("the database went away while a change was being saved") from error
+                raise CommitUnknown("the database went away while a change was being saved") from error
             raise _ours(error) from error
         if ids and self.hand_over is not None:
             self.hand_over(transaction.messages, ids)

@@ -10,7 +10,7 @@ import orjson
 from ..bus.types import Bus, Delivery, Message
 from ..contracts import subjects
 from ..contracts.steps import Done, Failed, Outcome, ResultMessage, Step, StepMessage, StepResult
-from ..errors import SteelyardError, Unavailable, Unsupported
+from ..errors import CommitUnknown, SteelyardError, Unavailable, Unsupported
 from ..telemetry import inject
 from . import metrics
 from .slices import Functions, Slice
@@ -48,6 +48,8 @@ class StepProvider:
             result = function(piece)
         except Unavailable:
             raise
+        except CommitUnknown as error:  # given again, the step looks first
+            raise Unavailable(error.message) from error
         except SteelyardError as error:
             result = Failed(error=error)
         metrics.STEP_SECONDS.labels(label).observe(time.perf_counter() - started)

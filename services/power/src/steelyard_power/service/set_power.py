@@ -64,11 +64,8 @@ class PowerChanges:
         case = _Case(
             piece=piece, key=StepKey(workflow=piece.workflow, index=piece.step.index), change=change, progress=progress
         )
-        try:
-            entry = self._find(case) if piece.redelivered else None
-            return _remembered(case, entry) or self._converse(case, entry)
-        except OutcomeUnknown as error:  # of a commit; those of a BMC are results
-            raise Unavailable(f"it is not known whether a mark was saved: {error.message}") from error
+        entry = self._find(case) if piece.redelivered else None
+        return _remembered(case, entry) or self._converse(case, entry)
 
     def _converse(self, case: _Case, entry: Entry | None) -> StepResult:
         with ExitStack() as stack:
