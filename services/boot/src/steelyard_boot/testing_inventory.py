@@ -25,7 +25,7 @@ class InventoryTwin:
 
     def __post_init__(self) -> None:
         rows = {
-            subjects.query(SITE, "inventory", "ramdisk-node"): self._lookup,
+            subjects.query(SITE, "inventory", "ramdisk-nodes"): self._lookups,
             subjects.query(SITE, "inventory", "node-uuid"): self._uuid,
             subjects.query(SITE, "inventory", "instance-of-node"): self._instance,
             subjects.query(SITE, "inventory", "node-volumes"): self._volumes,
@@ -38,13 +38,15 @@ class InventoryTwin:
         """And on again: the node's next boot."""
         self.nodes[uuid]["boot"] = f"{int(self.nodes[uuid].get('boot') or 0) + 1}"
 
-    def _lookup(self, request: Request) -> dict[str, Any]:
+    def _lookups(self, request: Request) -> dict[str, Any]:
         self._check()
-        asked = request.body["node_uuid"]
-        if asked not in self.nodes:
-            raise NotFound("No node was found for this ramdisk, or it expects none")
-        node = self.nodes[asked]
-        shown = {"uuid": asked, "properties": {}, "instance_info": {}, "driver_internal_info": {}, "links": []}
+        return {"found": [self._lookup(each["node_uuid"]) for each in request.body["asked"]]}
+
+    def _lookup(self, uuid: str) -> dict[str, Any] | None:
+        if uuid not in self.nodes:
+            return None
+        node = self.nodes[uuid]
+        shown = {"uuid": uuid, "properties": {}, "instance_info": {}, "driver_internal_info": {}, "links": []}
         return {"node": shown, "boot": node.get("boot"), "management": node.get("management")}
 
     def _uuid(self, request: Request) -> dict[str, Any]:

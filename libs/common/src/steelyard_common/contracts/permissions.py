@@ -82,7 +82,7 @@ ROWS: Mapping[str, Row] = {
     "boot": replace(
         _provider(
             "boot",
-            "qry.ramdisk-node",
+            "qry.ramdisk-nodes",
             "qry.node-uuid",
             "qry.instance-of-node",
             "qry.node-volumes",

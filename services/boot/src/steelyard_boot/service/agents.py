@@ -34,12 +34,20 @@ TAKEN, BUSY, STALE, UNKNOWN = "taken", "busy", "stale", "unknown"
 
 @dataclass
 class _Lookup:
-    """A lookup on its way through a batch. ``token``: in the clear when it was issued to this one."""
+    """A lookup on its way through a batch. ``found``: its node as inventory tells it; ``token``: in the clear when it
+    was issued to this one."""
 
-    node_uuid: str
-    boot: str | None
-    issues: bool
+    asked: Mapping[str, Any]
+    found: dict[str, Any] = field(default_factory=dict)
     token: str | None = field(default=None, repr=False)
+
+    @property
+    def node_uuid(self) -> str:
+        return str(self.found["node"]["uuid"])
+
+    @property
+    def issues(self) -> bool:
+        return bool(self.asked["api"]["minor"] >= TOKENS_SINCE)
 
 
 class Agents:
@@ -61,15 +69,13 @@ class Agents:
 
     def lookup(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """``asked``: {api, addresses, node_uuid}. → {node, config}. Errors: NotFound."""
-        found = self._inventory.ramdisk_node(asked)
-        node = found["node"]
-        shown = node["driver_internal_info"]
-        ticket = _Lookup(node["uuid"], found["boot"], issues=asked["api"]["minor"] >= TOKENS_SINCE)
+        ticket = _Lookup(asked)
         self._lookups.submit(ticket)
-        self._came(node["uuid"], LOOKUP)
+        node = ticket.found["node"]
         if ticket.token is not None:
-            shown["agent_secret_token"] = MASK
-        return {"node": node, "config": lookup_config(self._rules, ticket.token, found.get("management"))}
+            node["driver_internal_info"]["agent_secret_token"] = MASK
+        config = lookup_config(self._rules, ticket.token, ticket.found.get("management"))
+        return {"node": node, "config": config}
 
     def heartbeat(self, ident: str, beat: Mapping[str, Any]) -> None:
         """``beat``: the fields of ``Beat`` but for the node. Errors: NotFound, InvalidRequest, Busy."""
@@ -171,11 +177,19 @@ class Agents:
     def _issue(self, batch: list[_Lookup]) -> list[SteelyardError | None]:
         """Give each its token, if it is the first to ask in this boot of the node."""
         now = self._clock()
-        with self._database.begin() as transaction:
-            left = self._issue_to(transaction, batch, now)
-            # Somebody else was faster with a session for these: theirs is taken as it is.
-            self._issue_to(transaction, left, now)
-        return [None] * len(batch)
+        errors: list[SteelyardError | None] = [None] * len(batch)
+        for index, found in enumerate(self._inventory.ramdisk_nodes([ticket.asked for ticket in batch])):
+            if found is None:
+                errors[index] = NotFound("No node was found for this ramdisk, or it expects none")
+            else:
+                batch[index].found = found
+        admitted = [ticket for ticket in batch if ticket.found]
+        if admitted:
+            with self._database.begin() as transaction:
+                left = self._issue_to(transaction, admitted, now)
+                # Somebody else was faster with a session for these: theirs is taken as it is.
+                self._issue_to(transaction, left, now)
+        return errors
 
     def _issue_to(self, transaction: Transaction, batch: Sequence[_Lookup], now: datetime) -> list[_Lookup]:
         """→ those whose session was made by somebody else meanwhile."""
@@ -186,7 +200,7 @@ class Agents:
         for ticket in batch:
             node = ticket.node_uuid
             found = changed.get(node) or known.get(node) or Session(node_uuid=node, created_at=now)
-            session = of_boot(found, ticket.boot)
+            session = of_boot(found, ticket.found["boot"])
             ticket.token = MASK if session.token is not None else None
             if session.token is None and ticket.issues:
                 ticket.token = new_token()

@@ -20,9 +20,10 @@ class Inventory:
     def __init__(self, bus: Bus, site: str) -> None:
         self._bus, self._site = bus, site
 
-    def ramdisk_node(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """``asked``: {api, addresses, node_uuid} → {node: as a lookup shows it, boot}. Errors: NotFound."""
-        return self._query("ramdisk-node", asked)
+    def ramdisk_nodes(self, asked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
+        """``asked``: {api, addresses, node_uuid} of each → {node: as a lookup shows it, boot, management}, or None."""
+        found: list[dict[str, Any] | None] = self._query("ramdisk-nodes", {"asked": list(asked)})["found"]
+        return found
 
     def node_uuid(self, ident: str) -> str:
         """The UUID behind a node's name. Errors: NotFound."""

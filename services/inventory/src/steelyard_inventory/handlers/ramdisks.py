@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from marshmallow import fields
-from steelyard_common.bus import Endpoint, Request
+from steelyard_common.bus import Endpoint
 
 from ..service.ramdisks import Ramdisks
 from ..store.render import dump
@@ -16,6 +16,10 @@ class LookupSchema(BusSchema):
     api = fields.Nested(ApiSchema, required=True)
     addresses = fields.List(fields.String(), load_default=list)
     node_uuid = fields.String(allow_none=True, load_default=None)
+
+
+class LookupsSchema(BusSchema):
+    asked = fields.List(fields.Nested(LookupSchema), required=True)
 
 
 class IdentSchema(BusSchema):
@@ -39,13 +43,8 @@ class AgentsSchema(BusSchema):
 
 
 def endpoints(site: str, ramdisks: Ramdisks) -> Sequence[Endpoint]:
-    def lookup(request: Request) -> bytes:
-        body = request.body
-        api = body["api"]
-        return dump(ramdisks.lookup(body["addresses"], body["node_uuid"], api["minor"], api["base_url"]))
-
     table = Table(site)
-    table.query("ramdisk-node", LookupSchema, lookup)
+    table.query("ramdisk-nodes", LookupsSchema, lambda r: dump({"found": ramdisks.lookups(r.body["asked"])}))
     table.query("node-uuid", IdentSchema, lambda r: {"uuid": ramdisks.resolve(r.body["ident"])})
     table.query("instance-of-node", IdentSchema, lambda r: ramdisks.instance(r.body["ident"]))
     table.command("observe-agents", AgentsSchema, lambda r: {"agents": ramdisks.observe(r.body["agents"])})

@@ -28,20 +28,25 @@ class Ramdisks:
         self._database, self._clock, self._wake = database, clock, wake
         self._fast_track = fast_track
 
-    def lookup(self, addresses: Sequence[str], node_uuid: str | None, minor: int, base_url: str) -> dict[str, Any]:
-        """By UUID, else by the addresses of ports. → {node: as a lookup shows it, boot, management}.
+    def lookups(self, asked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
+        """Each {api, addresses, node_uuid}: by UUID, else by the addresses of ports.
 
-        Errors: NotFound.
+        → {node: as a lookup shows it, boot, management}, or None: no node, several, or it expects no ramdisk.
         """
         with self._database.read() as connection:
-            idents = [node_uuid] if node_uuid else ports.owners(connection, addresses)
-            found = store.shown(connection, idents, minor, base_url)
+            return [self._lookup(connection, each) for each in asked]
+
+    def _lookup(self, connection: Connection, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+        api, named = asked["api"], asked["node_uuid"]
+        idents = [named] if named else ports.owners(connection, asked["addresses"])
+        found = store.shown(connection, idents, api["minor"], api["base_url"]) if len(idents) == 1 else []
         states = ramdisks.LOOKUP
-        if len(found) == 1:
+        if found:
             fast = ramdisks.is_fast(found[0]["driver_info"], default=self._fast_track)
             states = ramdisks.lookup_states(is_fast=fast)
-        node = ramdisks.admit(found, states)
-        return {name: node[name] for name in ("node", "boot", "management")}
+        if not found or State(found[0]["provision_state"]) not in states:
+            return None
+        return {name: found[0][name] for name in ("node", "boot", "management")}
 
     def resolve(self, ident: str) -> str:
         """The UUID behind a name. Errors: NotFound."""
