@@ -218,7 +218,7 @@ def test_where_nothing_failed_the_next_hop_is_the_one_that_is_missing(
         (Hop.RAMDISK, "partial", {"what": "ramdisk", "bytes": 5, "of_bytes": 10}, "5 of 10 bytes"),
         (Hop.KERNEL, "failed", {"what": "kernel", "status": 503}, "could not answer"),
         (Hop.LOADER, "failed", {"what": "snponly.efi", "transport": "tftp", "error": "timed out"}, "firewall"),
-        (Hop.RAMDISK, "failed", {"what": "ramdisk", "errno": "2d:0c"}, "ipxe.org/err"),
+        (Hop.RAMDISK, "failed", {"what": "ramdisk", "errno": "2d-0c-61-3b"}, "ipxe.org/2d0c613b"),
         (Hop.SCRIPT, "failed", {"status": 404}, "no node has"),
     ],
 )
@@ -227,6 +227,12 @@ def test_what_failed_is_named_with_its_likely_reason(hop: Hop, outcome: str, det
 
     assert verdict.hop is hop
     assert word in verdict.reason
+
+
+def test_what_boot_answered_says_more_than_that_the_machine_gave_up() -> None:
+    notes = _notes((Hop.KERNEL, "failed", {"status": 404}), (Hop.KERNEL, "failed", {"errno": "2d-0c-61-3b"}))
+
+    assert "404" in judge(notes, AGENT).reason
 
 
 def test_a_failure_that_was_made_good_is_not_the_reason() -> None:

@@ -92,7 +92,7 @@ def _disk() -> list[str]:
 def _again(trouble: str) -> list[str]:
     return [
         ":again",
-        "set failed ${errno:hex}",
+        "set failed ${errno:hexhyp}",  # a colon would make iPXE take what stands before it for a scheme
         f"imgfetch --name trouble {trouble}&at=${{at}}&errno=${{failed}} && imgfree trouble ||",
         "inc attempt",
         f"iseq ${{attempt}} {TRIES} && goto given-up ||",

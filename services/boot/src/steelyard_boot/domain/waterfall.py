@@ -117,8 +117,18 @@ def _failed(notes: Sequence[Note]) -> Note | None:
             continue
         later = [other for other in notes[at + 1 :] if other.outcome == OK and RANK[other.hop] >= RANK[note.hop]]
         if not later:
-            return note
+            return _told_best(note, notes)
     return None
+
+
+def _told_best(note: Note, notes: Sequence[Note]) -> Note:
+    """A machine's script says that a hop failed; what boot itself answered there says why."""
+    if "errno" not in note.detail:
+        return note
+    answered = [
+        other for other in notes if other.hop is note.hop and other.outcome != OK and other.detail.get("status")
+    ]
+    return answered[-1] if answered else note
 
 
 def _why_failed(note: Note) -> str:
@@ -144,7 +154,7 @@ def _why_failed(note: Note) -> str:
             " only one way, or a TFTP root without the file"
         )
     if detail.get("errno"):
-        return f"the machine's boot loader gave up at {what} (iPXE error {detail['errno']}, explained at ipxe.org/err)"
+        return f"the machine's boot loader gave up at {what} (explained at https://ipxe.org/{detail['errno'].replace('-', '')})"
     return f"{what}: {detail.get('error') or 'failed'}"
 
 
