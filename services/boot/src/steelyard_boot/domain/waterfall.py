@@ -154,7 +154,8 @@ def _why_failed(note: Note) -> str:
             " only one way, or a TFTP root without the file"
         )
     if detail.get("errno"):
-        return f"the machine's boot loader gave up at {what} (explained at https://ipxe.org/{detail['errno'].replace('-', '')})"
+        number = "".join(char for char in str(detail["errno"]) if char in "0123456789abcdef")
+        return f"the machine's boot loader gave up at {what} (explained at https://ipxe.org/{number})"
     return f"{what}: {detail.get('error') or 'failed'}"
 
 
