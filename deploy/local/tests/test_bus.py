@@ -7,8 +7,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,7 +18,7 @@ from steelyard_common.contracts import permissions
 from steelyard_common.embedded import EmbeddedNats
 from steelyard_common.embedded.nats import server_program
 from steelyard_common.embedded.process import free_port
-from steelyard_common.errors import InvalidRequest
+from steelyard_common.errors import InvalidRequest, Unavailable
 from steelyard_common.secrets import Sealer, write_secret
 from steelyard_common.testing import eventually
 from steelyard_local.api import Api
@@ -98,6 +99,21 @@ def test_a_service_is_given_its_own_password_file_and_no_password(data: Path) ->
         assert named == ({name} if name in permissions.SERVICES else set())
 
 
+def _as_soon_as_all_are_back(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The services find back to the bus one after the other; until then the API says that they are away."""
+    answers: list[dict[str, Any]] = []
+
+    def is_done() -> bool:
+        try:
+            answers.append(ask())
+        except Unavailable:
+            return False
+        return True
+
+    eventually(is_done, timeout_s=30, every_s=0.2)
+    return answers[0]
+
+
 def test_a_child_that_starts_again_finds_its_way_back_to_the_bus(data: Path) -> None:
     nats = _children(data)["nats"]
 
@@ -106,8 +122,8 @@ def test_a_child_that_starts_again_finds_its_way_back_to_the_bus(data: Path) -> 
     log = data / "logs" / "supervisor.log"
     eventually(lambda: "nats is started again" in log.read_text(), timeout_s=30, every_s=0.2)
     api = Api(url=_url(data))
-    node = api.post("/v1/nodes", {"driver": "fake-hardware"})["uuid"]
-    api.put(f"/v1/nodes/{node}/states/provision", {"target": "manage"})
+    node = _as_soon_as_all_are_back(lambda: api.post("/v1/nodes", {"driver": "fake-hardware"}))["uuid"]
+    _as_soon_as_all_are_back(lambda: api.put(f"/v1/nodes/{node}/states/provision", {"target": "manage"}))
     eventually(lambda: api.get(f"/v1/nodes/{node}")["provision_state"] == "manageable", timeout_s=30, every_s=0.2)
 
 

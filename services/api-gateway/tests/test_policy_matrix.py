@@ -110,6 +110,7 @@ def others() -> Others:
         "qry.vendor-methods": b'{"methods": {}}',
         "qry.operation-targets": b'{"nodes": []}',
         "cmd.call-vendor": b'{"async": true, "return": null}',
+        "cmd.take-inspection": orjson.dumps({"uuid": UUID}),
     }
     return others
 

@@ -11,6 +11,7 @@ from marshmallow import Schema
 from steelyard_boot.handlers import agents, artifact_requests, boot_attempts
 from steelyard_common.bus import Endpoint
 from steelyard_common.db import Database
+from steelyard_inspector import handlers as inspector
 from steelyard_inventory.main import Inventory
 from steelyard_inventory.settings import Settings as InventorySettings
 from steelyard_power import handlers as power
@@ -38,6 +39,7 @@ def requests_served(site: str) -> Mapping[str, Sequence[RequestRow]]:
             *artifact_requests.endpoints(site, nobody),
             *boot_attempts.endpoints(site, nobody),
         ],
+        "inspector": inspector.endpoints(site, nobody),
     }
     return {service: sorted(map(_row, table), key=_order) for service, table in tables.items()}
 

@@ -144,7 +144,6 @@ def start(settings: Settings) -> Boot:
     artifacts = make_artifacts(settings, database)
     artifacts.start(parts)
     parts.blueprints.append(artifact_handlers.blueprint(artifacts.reading))
-    bus.serve(NAME, artifact_requests.endpoints(settings.site, artifacts.desk))
     inventory = Inventory(bus, settings.site)
     booting = make_booting(
         settings, database, artifacts.artifacts, artifacts.collector.remove, knows=inventory.knows_machine
@@ -156,9 +155,13 @@ def start(settings: Settings) -> Boot:
         database, settings.sealer(), inventory, now, settings.agent_rules(), require_tls=settings.agent_require_tls,
         came=booting.trail.came,
     )  # fmt: skip
-    bus.serve(NAME, agent_handlers.endpoints(settings.site, agents))
     works = make_works(settings, parts, agents, inventory, artifacts.artifacts, booting.boots)
-    bus.serve(NAME, boot_attempt_handlers.endpoints(settings.site, booting.attempts(inventory.node_uuid)))
+    endpoints = [
+        *artifact_requests.endpoints(settings.site, artifacts.desk),
+        *agent_handlers.endpoints(settings.site, agents),
+        *boot_attempt_handlers.endpoints(settings.site, booting.attempts(inventory.node_uuid)),
+    ]
+    bus.serve(NAME, endpoints)
     boot_attempt_handlers.listen(bus, settings.site, booting.trail.note, booting.forget)
     provide(parts, bus, settings, OFFER, step_functions(now, works))
     return parts
