@@ -215,8 +215,9 @@ def _service(on: Any) -> None:
     assert {each.name for each in on.drivers()} == {"fake-hardware", "ipmi", "redfish"}
     assert on.get_driver("fake-hardware").default_power_interface == "fake"
     assert on.list_driver_vendor_passthru("fake-hardware") == {}
-    (conductor,) = on.conductors()
-    assert on.get_conductor(conductor.hostname).alive is True
+    conductors = list(on.conductors())
+    assert {each.hostname.partition("-")[0] for each in conductors} >= {"power", "boot"}
+    assert all(on.get_conductor(each.hostname).alive for each in conductors)
 
 
 SCENARIOS = (

@@ -50,7 +50,7 @@ class Turns:
 
     def __init__(self, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._free = threads
-        self._most_alone = max(1, threads - threads // SHARE)
+        self._most_alone = max(1, threads - max(1, threads // SHARE))
         self._most_among_others = max(1, threads // SHARE)
         self._clock = clock
         self._asked_at: OrderedDict[str, float] = OrderedDict()  # who asked last stands last
