@@ -116,6 +116,16 @@ def test_messages_follow_their_commit_and_leave_the_outbox(
     eventually(lambda: _outbox_size(database) == 0)
 
 
+def test_facts_are_told_before_what_follows_from_them(database: Database, relay: Relay, memory_bus: MemoryBus) -> None:
+    with database.begin() as transaction:
+        for subject in ("local.step.power.n1", "local.inventory.evt.one.n1", "local.inventory.evt.two.n1"):
+            transaction.emit(Message(subject=subject, body=b"{}", msg_id=subject))
+
+    published = eventually(lambda: memory_bus.published if len(memory_bus.published) == 3 else [])
+    facts = [message.subject.split(".")[3] for message in published[:2]]
+    assert (facts, published[2].subject) == (["one", "two"], "local.step.power.n1")
+
+
 def test_what_is_gathered_is_finished_once_with_what_the_transaction_wrote(database: Database) -> None:
     finished: list[tuple[list[Any], int]] = []
 

@@ -74,6 +74,8 @@ class Relay:
         """True when the stream has them all."""
         if not batch:
             return True
+        # Facts before what follows from them: else another replica may tell the next fact before this one is told.
+        batch = sorted(batch, key=lambda each: ".evt." not in each[0].subject)
         try:
             self._bus.publish([message for message, _ in batch])
         except InvalidRequest as error:
