@@ -17,6 +17,7 @@ from .client import Load, run
 from .report import Figure, table
 
 CLIENTS = 32
+SETTLE_S = 2.0  # the work of what went before is not counted
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\n" + "QUJD\n" * 12 + "-----END CERTIFICATE-----\n"
 LOOKUP_MS, HEARTBEAT_MS = 2.0, 4.0
 IRONIC_LOOKUP_MS, IRONIC_HEARTBEAT_MS = 16.0, 72.0  # heartbeats of Ironic 39: 35 to 109
@@ -42,7 +43,7 @@ def mac(index: int) -> str:
 
 def measured(running: suite.Suite, work: Callable[[int], object], count: int) -> tuple[float, Load]:
     """→ CPU milliseconds of the control plane for each, and how long they took."""
-    time.sleep(2)  # what went before has settled
+    time.sleep(SETTLE_S)
     before = running.tree.cpu_s()
     load = run(work, count, CLIENTS)
     return 1000 * (running.tree.cpu_s() - before) / count, load

@@ -19,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from steelyard_common.db import Database
 from steelyard_common.embedded import EmbeddedPostgres
+from steelyard_common.testing import eventually
 from steelyard_inventory.service.matching import Matcher
 from steelyard_inventory.store.tables import allocations, nodes
 from steelyard_inventory.testing import SITE, Desk
@@ -139,8 +140,8 @@ def _allocate(api: Api, count: int, clients: int) -> Load:
         api.json("POST", "/v1/allocations", {"resource_class": CLASS, "traits": [TRAIT] if number % 2 else []})
 
     asked = run(ask, count, clients)
-    while api.json("GET", "/v1/allocations?state=allocating&limit=1")["allocations"]:
-        time.sleep(0.02)
+    waiting = "/v1/allocations?state=allocating&limit=1"
+    eventually(lambda: not api.json("GET", waiting)["allocations"], timeout_s=300, every_s=0.02)
     return asked
 
 

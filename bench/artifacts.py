@@ -24,6 +24,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from steelyard_common.embedded.process import free_port
+from steelyard_common.testing import eventually
 from steelyard_local.testing import running_suite
 
 from .report import Figure, table
@@ -65,7 +66,8 @@ def load(url: str, clients: int, size: int) -> tuple[float, float]:
             if not events:
                 raise SystemExit(f"{len(left)} clients of {url} got nothing for {WAITS_S:g} s")
             for key, _ in events:
-                client = key.fileobj  # type: ignore[assignment]
+                assert isinstance(key.fileobj, socket.socket)
+                client = key.fileobj
                 if left[client] < 0:
                     left[client] = size - _head(client)
                     first = time.monotonic() - begun
@@ -111,24 +113,19 @@ def nginx(root: Path) -> Iterator[str | None]:
         config.write_text(_NGINX.format(folder=folder, port=port, root=root))
         process = subprocess.Popen([program, "-c", str(config), "-p", folder], stderr=subprocess.DEVNULL)
         try:
-            _wait_for(port)
+            eventually(lambda: _answers(port), every_s=0.05)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait()
 
 
-def _wait_for(port: int) -> None:
-    end = time.monotonic() + 10
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def figures(clients: int, mib: int, rounds: int) -> list[Figure]:

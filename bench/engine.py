@@ -30,6 +30,7 @@ from steelyard_common.contracts import subjects
 from steelyard_common.contracts.steps import Done, Outcome, ResultMessage, StepMessage
 from steelyard_common.db import Database, Relay
 from steelyard_common.embedded import EmbeddedNats, EmbeddedPostgres
+from steelyard_common.testing import eventually
 from steelyard_inventory.handlers import lifecycle as handlers
 from steelyard_inventory.service.catalogue import Catalogue
 from steelyard_inventory.service.engine import Engine
@@ -142,15 +143,13 @@ def _cpu_s(pids: dict[str, int]) -> dict[str, float]:
 
 
 def _wait_for(database: Database, count: int) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    query = sa.text("SELECT count(*) >= :count AND bool_and(finished_at IS NOT NULL) FROM workflows")
+
+    def all_ended() -> bool:
         with database.read() as connection:
-            left = connection.execute(sa.text("SELECT count(*) FROM workflows WHERE finished_at IS NULL")).scalar_one()
-            done = connection.execute(sa.text("SELECT count(*) FROM workflows")).scalar_one()
-        if left == 0 and done >= count:
-            return
-        time.sleep(0.05)
-    raise SystemExit("not all workflows ended within two minutes")
+            return bool(connection.execute(query, {"count": count}).scalar_one())
+
+    eventually(all_ended, timeout_s=120, every_s=0.05)
 
 
 def measure(changes: int, rate: float, profile: bool) -> list[Figure]:
@@ -211,14 +210,13 @@ def measure_lives(lives: int) -> list[Figure]:
 
 
 def _wait_for_state(database: Database, state: str, count: int) -> None:
-    deadline = time.monotonic() + 300
     query = sa.text("SELECT count(*) FROM nodes WHERE provision_state = :state AND reservation IS NULL")
-    while time.monotonic() < deadline:
+
+    def are_there() -> bool:
         with database.read() as connection:
-            if connection.execute(query, {"state": state}).scalar_one() >= count:
-                return
-        time.sleep(0.05)
-    raise SystemExit(f"not all nodes became {state} within five minutes")
+            return bool(connection.execute(query, {"state": state}).scalar_one() >= count)
+
+    eventually(are_there, timeout_s=300, every_s=0.05)
 
 
 def main() -> None:

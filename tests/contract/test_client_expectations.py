@@ -7,21 +7,10 @@ gophercloud takes one status code for each call and fails on any other; Metal3 r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from steelyard_api_gateway.testing import Api, make_api
-from steelyard_common.bmc.line import PoolSettings
-from steelyard_common.bmc.pool import BmcPool
-from steelyard_common.bus import MemoryBus
-from steelyard_common.db import Database, migrate
-from steelyard_common.testing import SetClock
-from steelyard_inventory.testing import SITE, Desk
-from steelyard_power import handlers
-from steelyard_power.drivers.bmc import BmcConversations
-from steelyard_power.service.direct import Direct
-from steelyard_power.service.inventory import Inventory
+from steelyard_api_gateway.testing import Api
 
 UUID = "5c217000-0000-4000-8000-000000000001"
 NODE = "/v1/nodes/metal3~worker-0"
@@ -30,25 +19,12 @@ NEVER_LEFT_OUT = ("target_provision_state", "last_error", "maintenance", "fault"
 MAC = "52:54:00:00:00:01"
 
 
-@pytest.fixture(scope="session")
-def migrate_template() -> Callable[[str], None]:
-    return lambda url: migrate("inventory", url, "inventory", "steelyard_inventory:migrations")
-
-
 @pytest.fixture
-def api(database_url: str, memory_bus: MemoryBus, clock: SetClock) -> Iterator[Api]:
+def api(api: Api) -> Api:
     """With one node, named as Metal3 names its nodes."""
-    database = Database(database_url, "inventory", pool_size=4)
-    Desk(database, memory_bus, clock).announce()
-    pool = BmcPool(PoolSettings(), lambda sealed: sealed)
-    direct = Direct(Inventory(memory_bus, SITE, "power-1.test"), BmcConversations(pool))
-    memory_bus.serve("power", handlers.endpoints(SITE, direct))
-    api = make_api(memory_bus, site=SITE)
     body = {"uuid": UUID, "name": "metal3~worker-0", "driver": "fake-hardware"}
     assert api("POST", "/v1/nodes", body, version="1.89").status_code == 201
-    yield api
-    pool.close()
-    database.close()
+    return api
 
 
 # method, path below the node, body, the only status that gophercloud takes

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from steelyard_api_gateway.handlers.routes import Route
-from steelyard_api_gateway.testing import Api, make_api, message
-from steelyard_common.bmc.line import PoolSettings
-from steelyard_common.bmc.pool import BmcPool
-from steelyard_common.bus import MemoryBus
+from steelyard_api_gateway.testing import Api, message
 from steelyard_common.contracts.api import MAX_MINOR, MIN_MINOR
-from steelyard_common.db import Database, migrate
-from steelyard_common.testing import SetClock
-from steelyard_inventory.testing import SITE, Desk
-from steelyard_power import handlers
-from steelyard_power.drivers.bmc import BmcConversations
-from steelyard_power.service.direct import Direct
-from steelyard_power.service.inventory import Inventory
 
 from . import compatibility, ironic_api
 
@@ -43,24 +32,6 @@ SAMPLE_OF: dict[str, Any] = {
 }
 STEP = {"interface": "bios", "step": "factory_reset", "args": {}}
 CONTINUE = ("POST", "/continue_inspection")
-
-
-@pytest.fixture(scope="session")
-def migrate_template() -> Callable[[str], None]:
-    return lambda url: migrate("inventory", url, "inventory", "steelyard_inventory:migrations")
-
-
-@pytest.fixture
-def api(database_url: str, memory_bus: MemoryBus, clock: SetClock) -> Iterator[Api]:
-    """Gateway, the real inventory and the power service with fake hardware, over the bus's twin."""
-    database = Database(database_url, "inventory", pool_size=4)
-    Desk(database, memory_bus, clock).announce()
-    pool = BmcPool(PoolSettings(), lambda sealed: sealed)
-    direct = Direct(Inventory(memory_bus, SITE, "power-1.test"), BmcConversations(pool))
-    memory_bus.serve("power", handlers.endpoints(SITE, direct))
-    yield make_api(memory_bus, site=SITE)
-    pool.close()
-    database.close()
 
 
 def _asked(api: Api, method: str, path: str, minor: int) -> tuple[int, str]:

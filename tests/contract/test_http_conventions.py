@@ -5,7 +5,6 @@ What the two promise one another: idents, filters, pages, patches, secrets and e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,28 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from steelyard_api_gateway.domain import listings, record_listings
 from steelyard_api_gateway.testing import Api, make_api, message
-from steelyard_common.bus import MemoryBus
 from steelyard_common.contracts.api import NODE_FIELDS, NODE_SUBLINKS, PORT_FIELDS
-from steelyard_common.db import Database, migrate
-from steelyard_common.testing import SetClock
 from steelyard_inventory.testing import SITE, Desk
 
 SECRET = "c4nary-s3cret"
 ALLOWED = {200, 201, 202, 204, 400, 403, 404, 405, 406, 409, 413}
-
-
-@pytest.fixture(scope="session")
-def migrate_template() -> Callable[[str], None]:
-    return lambda url: migrate("inventory", url, "inventory", "steelyard_inventory:migrations")
-
-
-@pytest.fixture
-def desk(database_url: str, memory_bus: MemoryBus, clock: SetClock) -> Iterator[Desk]:
-    database = Database(database_url, "inventory", pool_size=4)
-    desk = Desk(database, memory_bus, clock)
-    desk.announce()
-    yield desk
-    database.close()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from steelyard_common.http_files import FilePart, FileSenders
+from steelyard_common.http.files import FilePart, FileSenders
 from steelyard_common.testing import eventually
 
 _SERVER = """
@@ -25,7 +25,7 @@ _SERVER = """
     class Files(BaseApplication):
         def load_config(self):
             self.cfg.set("bind", "127.0.0.1:0")
-            self.cfg.set("worker_class", "steelyard_common.http_worker.Worker")
+            self.cfg.set("worker_class", "steelyard_common.http.worker.Worker")
             self.cfg.set("threads", 2)
             self.cfg.set("loglevel", "error")
             self.cfg.set("control_socket_disable", True)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from steelyard_common.http_incoming import MAX_BODY, MAX_HEAD, Held, Incoming
-from steelyard_common.http_turns import Names, Turns, greediest
+from steelyard_common.http.incoming import MAX_BODY, MAX_HEAD, Held, Incoming
+from steelyard_common.http.turns import Names, Turns, greediest
 
 _SERVER = """
     import os, sys, threading
@@ -27,7 +27,7 @@ _SERVER = """
     class Echo(BaseApplication):
         def load_config(self):
             self.cfg.set("bind", sys.argv[1])
-            self.cfg.set("worker_class", "steelyard_common.http_worker.Worker")
+            self.cfg.set("worker_class", "steelyard_common.http.worker.Worker")
             self.cfg.set("threads", 2)
             self.cfg.set("loglevel", "error")
             self.cfg.set("control_socket_disable", True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from steelyard_api_gateway.service.identity import SignIn
 from steelyard_api_gateway.testing import SEAL_KEY, Api, Others, make_api
 from steelyard_common.bus import MemoryBus
 from steelyard_common.secrets import Sealer
 
+from tests.contract.oidc_door import make
 from tests.contract.oidc_issuer import Issuer
 
 
@@ -47,3 +49,9 @@ def issuer(_issuer: Issuer) -> Issuer:
     _issuer.claims = {"roles": ["member"], "project": "p1"}
     _issuer.rotate(keep=False)
     return _issuer
+
+
+@pytest.fixture
+def door(issuer: Issuer) -> SignIn:
+    """The gateway's, for that issuer."""
+    return make(issuer)

@@ -12,40 +12,13 @@ from typing import Any
 import jwt
 import pytest
 from joserfc.jwk import RSAKey
-from steelyard_api_gateway.main import make_sign_in
 from steelyard_api_gateway.service.call import Caller
 from steelyard_api_gateway.service.identity import Credentials, SignIn
-from steelyard_api_gateway.settings import Settings
 from steelyard_api_gateway.settings_sign_in import SIGNATURES
 from steelyard_common.errors import Unauthenticated
-from steelyard_common.settings import read
 
+from tests.contract.oidc_door import bearer, make
 from tests.contract.oidc_issuer import AUDIENCE, Issuer
-
-
-@pytest.fixture
-def door(issuer: Issuer) -> SignIn:
-    return make(issuer)
-
-
-def make(issuer: Issuer, **more: str) -> SignIn:
-    """As the gateway makes it from its environment."""
-    return make_sign_in(
-        read(
-            Settings,
-            {
-                "STEELYARD_AUTH": "oidc",
-                "STEELYARD_OIDC_ISSUER": issuer.url,
-                "STEELYARD_OIDC_AUDIENCE": AUDIENCE,
-                "STEELYARD_OIDC_SYSTEM_ROLE": "system",
-                **more,
-            },
-        )
-    )
-
-
-def bearer(token: str) -> Credentials:
-    return Credentials(authorization=f"Bearer {token}")
 
 
 def test_a_token_of_the_issuer_lets_its_bearer_into_their_project(issuer: Issuer, door: SignIn) -> None:

@@ -11,42 +11,16 @@ import pytest
 from joserfc.jwk import RSAKey
 from steelyard_api_gateway.domain.claims import Mapped
 from steelyard_api_gateway.drivers.oidc_issuer import IssuerApi
-from steelyard_api_gateway.main import make_sign_in
-from steelyard_api_gateway.service.identity import Credentials, SignIn
+from steelyard_api_gateway.service.identity import SignIn
 from steelyard_api_gateway.service.key_ring import KEPT_S, LEAST_S, LINE
 from steelyard_api_gateway.service.oidc import OidcSignIn
 from steelyard_api_gateway.settings import Settings
 from steelyard_api_gateway.settings_sign_in import SIGNATURES
 from steelyard_common.errors import Unauthenticated, Unavailable
-from steelyard_common.settings import read
 from steelyard_common.testing import eventually
 
+from tests.contract.oidc_door import bearer
 from tests.contract.oidc_issuer import AUDIENCE, Issuer
-
-
-@pytest.fixture
-def door(issuer: Issuer) -> SignIn:
-    return make(issuer)
-
-
-def make(issuer: Issuer, **more: str) -> SignIn:
-    """As the gateway makes it from its environment."""
-    return make_sign_in(
-        read(
-            Settings,
-            {
-                "STEELYARD_AUTH": "oidc",
-                "STEELYARD_OIDC_ISSUER": issuer.url,
-                "STEELYARD_OIDC_AUDIENCE": AUDIENCE,
-                "STEELYARD_OIDC_SYSTEM_ROLE": "system",
-                **more,
-            },
-        )
-    )
-
-
-def bearer(token: str) -> Credentials:
-    return Credentials(authorization=f"Bearer {token}")
 
 
 def test_a_new_key_is_fetched_when_a_token_names_it_and_a_withdrawn_one_forgotten_at_once(issuer: Issuer) -> None:

@@ -23,7 +23,7 @@ from steelyard_common.db import Database
 from steelyard_common.errors import InvalidRequest, Unsupported
 from steelyard_common.testing import SetClock
 
-from services.boot.tests.boot_bench import BASE, ISO, MAC, OTHER_MAC, SYSTEM, Answer, Site, agent, machine, serving
+from services.boot.tests.boot_stage import BASE, ISO, MAC, OTHER_MAC, SYSTEM, Answer, Site, agent, machine, serving
 from services.boot.tests.ipxe_reader import Machine
 
 HEX = MAC.replace(":", "-")

@@ -37,7 +37,7 @@ from steelyard_common.testing import eventually
 from libs.common.tests.replay_server import ReplayBmc, recorded, serving
 from libs.common.tests.test_bmc_redfish_media import MediaBmc
 from libs.common.tests.test_bmc_redfish_quirks import SYSTEM
-from services.boot.tests import boot_bench
+from services.boot.tests import boot_stage
 from services.boot.tests.artifact_parts import now, running
 
 API = "http://api.example:6385"
@@ -51,7 +51,7 @@ class Desk:
 
     boots: Boots
     media: Media
-    site: boot_bench.Site
+    site: boot_stage.Site
     notes: list[Any]
     kernel: Artifact
     ramdisk: Artifact
@@ -86,7 +86,7 @@ def desk(database: Database, tmp_path: Path) -> Iterator[Desk]:
         add = parts.artifacts.add
         shelf = Shelf(
             artifacts=parts.artifacts, storage=Folder(tmp_path / "artifacts"), remove=parts.collector.remove,
-            url=lambda: boot_bench.BASE, api_url=API,
+            url=lambda: boot_stage.BASE, api_url=API,
         )  # fmt: skip
         media = Media(
             database, shelf, BmcMedia(pool), Loaders(str(loaders)), now, lambda sealed: sealed.removeprefix("sealed:")
@@ -95,7 +95,7 @@ def desk(database: Database, tmp_path: Path) -> Iterator[Desk]:
         traffic = Traffic(database, notes.append, now)
         app = make_app([boot_media.blueprint(media, traffic, lambda key: artifact_handlers.serve(parts.reading, key))])
         boot_traffic.watch(app, traffic)
-        with boot_bench.serving(app) as site:
+        with boot_stage.serving(app) as site:
             yield Desk(
                 boots=Boots(database, SiteRules(api_url=API), media, now), media=media, site=site, notes=notes,
                 kernel=add(io.BytesIO(b"kernel" * 999), "kernel", "kernel", now()),
@@ -302,7 +302,7 @@ def test_firmware_is_given_the_address_of_an_iso_where_it_boots_by_itself(desk: 
         files = contents(desk.read(boot["HttpBootUri"]))
         assert TOKEN.encode() in files["boot/grub/grub.cfg"]
         desk.boots.clear(node)
-        assert desk.site.get(boot["HttpBootUri"].removeprefix(boot_bench.BASE)).status == 404
+        assert desk.site.get(boot["HttpBootUri"].removeprefix(boot_stage.BASE)).status == 404
 
 
 @pytest.mark.parametrize("token", ["a b" * 20, "a\nipa-debug=1" * 5, "é" * 40])

@@ -22,7 +22,7 @@ from steelyard_common.contracts.facts import FACTS
 from steelyard_common.db import Database
 from steelyard_common.testing import SetClock
 
-from services.boot.tests.boot_bench import ISO, KERNEL, agent, machine
+from services.boot.tests.boot_stage import ISO, KERNEL, agent, machine
 from services.boot.tests.test_boot_scripts import LAN, NoMedia
 
 AGENT = Expectation(interface="ipxe", purpose="deploy", last=Hop.HEARTBEAT)

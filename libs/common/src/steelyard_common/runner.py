@@ -196,7 +196,7 @@ class _Application(BaseApplication, Generic[S, R]):  # type: ignore[misc]
         shared = self._settings.http_socket
         options = {
             "bind": f"fd://{shared}" if shared else self._settings.http_bind, "workers": 1,
-            "worker_class": "steelyard_common.http_worker.Worker",
+            "worker_class": "steelyard_common.http.worker.Worker",
             "threads": self._settings.http_threads, "worker_connections": _connections(), "keepalive": 65,
             "timeout": 60, "graceful_timeout": GRACE_S,
             "accesslog": None, "logger_class": _Logger, "control_socket_disable": True,

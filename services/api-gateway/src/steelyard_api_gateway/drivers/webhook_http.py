@@ -16,7 +16,7 @@ from steelyard_common.addresses import Network, is_allowed
 from steelyard_common.errors import DeviceUnreachable, InvalidRequest
 from steelyard_common.outward import connect, reason
 
-from ..domain.addresses import PORTS, parse, refusal
+from ..domain.webhook_urls import PORTS, parse, refusal
 
 
 class WebhookHttp:

@@ -16,7 +16,7 @@ from steelyard_common.contracts.api import Field
 from steelyard_common.errors import InvalidRequest
 from steelyard_common.secrets import MASK, Sealer
 
-from ..domain import addresses, identifiers, insight_queries, patches, values
+from ..domain import identifiers, insight_queries, patches, values, webhook_urls
 from ..domain.listings import Query, refuse_unknown, single
 from ..drivers import Upstream
 from .arguments import read_arguments
@@ -44,7 +44,7 @@ class Webhooks:
         self._inventory = inventory
         self._sealer = sealer
         self._readers: Mapping[str, Callable[[str, Any], Any]] = {
-            "url": lambda name, value: addresses.parse(values.text(name, value), allowed).geturl(),
+            "url": lambda name, value: webhook_urls.parse(values.text(name, value), allowed).geturl(),
             "secret": _secret,
             "events": _patterns,
             "filters": _filters,

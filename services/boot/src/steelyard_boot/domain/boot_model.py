@@ -6,11 +6,11 @@ A model has exactly one of four kinds: a kernel with its ramdisk, an ISO, drives
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from steelyard_common.errors import InvalidRequest
+from steelyard_common.errors import InvalidRequest, Unsupported
 
 from .kernel_arguments import check_arguments
 
@@ -131,12 +131,25 @@ class BootModel:
         )
 
 
+# A file → where the loader that is rendered for finds it.
+Place = Callable[[File], str]
 # Words that end a command of iPXE's.
 OPERATORS = ("||", "&&", ";", "#")
 
 
 def _file(body: Mapping[str, Any] | None) -> File | None:
     return None if body is None else File(**body)
+
+
+def kernel_for(model: BootModel, loader: str, others: str) -> File:
+    """For a loader that boots kernels only; ``others``: boot interfaces that can more. Errors: Unsupported."""
+    if model.kernel is not None:
+        return model.kernel
+    what = "an ISO" if model.kind is Kind.ISO else "a volume"
+    raise Unsupported(
+        f"{what} cannot be booted by {loader}: set the node's boot interface to {others}"
+        " (or, for an ISO, to 'redfish-virtual-media')"
+    )
 
 
 def check_url(url: str) -> None:

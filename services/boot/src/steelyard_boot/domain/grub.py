@@ -6,27 +6,19 @@ cannot occur in a model.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from steelyard_common.errors import Unsupported
 
-from .boot_model import BootModel, File, Kind
+from .boot_model import BootModel, Kind, Place, kernel_for
 from .naming import as_mac
-
-Place = Callable[[File], str]
-CANNOT = (
-    "{what} cannot be booted by GRUB: set the node's boot interface to 'ipxe' or 'http-ipxe'"
-    " (or, for an ISO, to 'redfish-virtual-media')"
-)
 
 
 def config(model: BootModel, place: Place) -> str:
     """For one node. Errors: Unsupported for an ISO or a volume."""
     if model.kind is Kind.DISK:
         return LOCAL
-    if model.kernel is None:
-        raise Unsupported(CANNOT.format(what="an ISO" if model.kind is Kind.ISO else "a volume"))
+    kernel = kernel_for(model, "GRUB", "'ipxe' or 'http-ipxe'")
     # GRUB quotes for the kernel what has blanks, so each argument is given as one word.
     words = " ".join(quoted(argument) for argument in model.arguments)
     nic = ' "BOOTIF=${net_default_mac}"' if model.names_nic else ""
@@ -35,7 +27,7 @@ def config(model: BootModel, place: Place) -> str:
         "set default=0",
         "set timeout=1",
         f"menuentry {quoted(model.purpose.value)} {{",
-        f"  linux {quoted(place(model.kernel))} {words}{nic}".rstrip(),
+        f"  linux {quoted(place(kernel))} {words}{nic}".rstrip(),
     ]
     if model.ramdisk:
         lines.append(f"  initrd {quoted(place(model.ramdisk))}")

@@ -7,12 +7,9 @@ came from whenever they can be: one script then serves IPv4, IPv6 and any name o
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from .boot_model import BootModel, File, Kind
+from .boot_model import BootModel, Kind, Place
 from .kernel_arguments import command_line
 
-Place = Callable[[File], str]
 TRIES = 10  # with growing sleep: 1 + 2 + … + 10 s
 FIRST_DRIVE = 0x80
 WAIT_S = 180

@@ -5,27 +5,16 @@ A value goes to the end of its line and is taken as it is: a model has no line e
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from steelyard_common.errors import Unsupported
-
-from .boot_model import BootModel, File, Kind
+from .boot_model import BootModel, Kind, Place, kernel_for
 from .kernel_arguments import command_line
 from .naming import as_mac
-
-Place = Callable[[File], str]
-CANNOT = (
-    "{what} cannot be booted by PXELINUX: set the node's boot interface to 'ipxe'"
-    " (or, for an ISO, to 'redfish-virtual-media')"
-)
 
 
 def config(model: BootModel, place: Place) -> str:
     """For one node. Errors: Unsupported for an ISO or a volume."""
     if model.kind is Kind.DISK:
         return LOCAL
-    if model.kernel is None:
-        raise Unsupported(CANNOT.format(what="an ISO" if model.kind is Kind.ISO else "a volume"))
+    kernel = kernel_for(model, "PXELINUX", "'ipxe'")
     label = model.purpose.value
     lines = [
         f"# {label}, boot {model.boot_id}",
@@ -33,7 +22,7 @@ def config(model: BootModel, place: Place) -> str:
         "TIMEOUT 10",
         f"DEFAULT {label}",
         f"LABEL {label}",
-        f"  KERNEL {place(model.kernel)}",
+        f"  KERNEL {place(kernel)}",
     ]
     if model.ramdisk:
         lines.append(f"  INITRD {place(model.ramdisk)}")

@@ -1,7 +1,7 @@
 """``GET /artifacts/<sha256 or random name>[/<name>]``: whoever knows the checksum, or the name, may read.
 
 Ranges, single and several (RFC 9110 §14); ETag is the key, for what has it never changes. The bytes go from the page
-cache to the socket (sendfile), and no thread waits for a slow reader: ``steelyard_common.http_files``.
+cache to the socket (sendfile), and no thread waits for a slow reader: ``steelyard_common.http.files``.
 """
 
 from __future__ import annotations

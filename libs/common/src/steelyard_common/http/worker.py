@@ -7,8 +7,8 @@ Rule 2  Whether the process is alive, ready, and how it fares is answered by thr
         wait for one.
 Rule 3  A thread is free when its answer is made. What the client does not take at once is sent by the loop; so is an
         answer that is to be held back for a while, and the loop, too, closes connections without waiting. Files are
-        sent by ``http_files``.
-Rule 4  Callers take turns (``http_turns``). What is held for clients has a limit, and who holds most, or longest, goes.
+        sent by ``files``.
+Rule 4  Callers take turns (``turns``). What is held for clients has a limit, and who holds most, or longest, goes.
 Rule 5  An application that says it is not ``is_open`` is sent no connection: on a shared port others take them.
 """
 
@@ -27,10 +27,10 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from .http_files import FileSenders
-from .http_incoming import WHOLE_WITHIN_S, Held, Incoming, refusal_of
-from .http_outgoing import Answering, Outgoing, Told, begin, told
-from .http_turns import Names, Turns, greediest
+from .files import FileSenders
+from .incoming import WHOLE_WITHIN_S, Held, Incoming, refusal_of
+from .outgoing import Answering, Outgoing, Told, begin, told
+from .turns import Names, Turns, greediest
 
 MAX_HELD = 64 * 1024 * 1024  # of all unfinished requests together
 MAX_UNSENT = 64 * 1024 * 1024  # of all answers together

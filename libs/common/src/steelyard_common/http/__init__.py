@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from . import health
-from .errors import NotFound, SteelyardError, Unavailable
+from .. import health
+from ..errors import NotFound, SteelyardError, Unavailable
 
 StartResponse = Callable[..., Any]
 Wsgi = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]

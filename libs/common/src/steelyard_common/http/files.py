@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .http_turns import greediest
+from .turns import greediest
 
 THREADS = 4
 SLICE = 1024 * 1024  # then the next client has its turn
@@ -66,7 +66,7 @@ class FilePart:
 
 
 class Client(Protocol):
-    """What is sent to: ``http_outgoing.Answering``."""
+    """What is sent to: ``outgoing.Answering``."""
 
     @property
     def left(self) -> int: ...

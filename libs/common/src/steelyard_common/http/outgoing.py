@@ -1,7 +1,7 @@
 """What is left of an answer when its thread has done its work: sent by the loop as the client takes it.
 
 A thread never waits for a client. What the client does not take at once is kept; only of an answer that is larger than
-that its thread sends the rest. Files are not kept: ``http_files`` sends them.
+that its thread sends the rest. Files are not kept: ``files`` sends them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from .http import CALLER, HEAVY, HELD_S, WAITED_S
-from .http_files import FilePart
+from . import CALLER, HEAVY, HELD_S, WAITED_S
+from .files import FilePart
 
 KEPT = 8 * 1024 * 1024  # of one answer; then its thread waits
 SEND_STALLS_S = 20  # a client that takes nothing of its answer for so long is left
@@ -82,7 +82,7 @@ class Answering(socket.socket):
         return self.unsent + sum(part.left for part in self._parts if isinstance(part, FilePart))
 
     def flush(self) -> int:
-        """In the loop, or in one of ``http_files``. → how many bytes the client took. Errors: OSError."""
+        """In the loop, or in one of ``files``. → how many bytes the client took. Errors: OSError."""
         taken = 0
         while self._parts:
             part = self._parts[0]
