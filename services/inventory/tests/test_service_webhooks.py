@@ -12,8 +12,9 @@ from steelyard_common.bus.types import TAG
 from steelyard_common.contracts import subjects
 from steelyard_common.errors import Conflict, NotFound, PreconditionFailed
 from steelyard_common.testing import SetClock
-from steelyard_inventory.domain.webhooks import MOST_AT_ONCE, PAUSES_S
+from steelyard_inventory.domain.webhooks import LONGEST_GAP_S, MOST_AT_ONCE, PAUSES_S
 from steelyard_inventory.main import NAME
+from steelyard_inventory.service.webhooks import Heard
 from steelyard_inventory.testing import BASE_URL, SITE, Desk
 
 
@@ -118,6 +119,34 @@ def test_events_of_one_node_go_out_in_order_and_wait_for_the_one_that_is_tried_a
     assert (second["event_id"][-1], two in second["event_id"]) == ("1", True)
     hooks.clock.advance(PAUSES_S[0] + 1)
     assert [each["uuid"] for each in hooks.lend()] == [first[one]["uuid"]]
+
+
+def test_an_event_waits_for_older_ones_that_another_replica_still_reads_but_not_for_ever(hooks: Hooks) -> None:
+    hooks.create()
+    node, webhooks = str(uuid4()), hooks.desk.inventory.webhooks
+
+    def hear(place: int) -> None:
+        webhooks.take([Heard(service=NAME, fact="node-updated", subject=node, event_id=f"e{place}", event_type="t",
+                             body="{}", place=place)])  # fmt: skip
+
+    def lent(taken_to: int) -> list[dict[str, Any]]:
+        return list(orjson.loads(webhooks.lend(taken_to))["deliveries"])
+
+    hear(8)
+    assert lent(taken_to=6) == []
+    hear(7)
+    [first] = lent(taken_to=8)
+    assert first["event_id"] == "e7"
+    hooks.settle(first)
+    [second] = lent(taken_to=8)
+    assert second["event_id"] == "e8"
+    hooks.settle(second)
+
+    hear(90)
+    hooks.clock.advance(LONGEST_GAP_S - 1)
+    assert lent(taken_to=8) == []
+    hooks.clock.advance(1)
+    assert [each["event_id"] for each in lent(taken_to=8)] == ["e90"]
 
 
 def test_what_fails_is_tried_for_hours_then_dead_then_sent_again_when_asked(hooks: Hooks) -> None:

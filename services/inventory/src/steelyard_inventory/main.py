@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from steelyard_common.bus import Bus, Endpoint, connect_service
+from steelyard_common.bus import Bus, Endpoint, Streams, connect_service
 from steelyard_common.db import Database, Relay, migrate
 from steelyard_common.health import Parts
 from steelyard_common.runner import ServiceSpec
@@ -149,7 +149,7 @@ class Inventory:
         self.matcher = Matcher(database, settings.site, clock, settings.zone_key)
         self.allocations = Allocations(database, settings.site, clock, self.matcher.wake, quota=settings.default_quota)
 
-    def endpoints(self) -> list[Endpoint]:
+    def endpoints(self, streams: Streams) -> list[Endpoint]:
         """The service's table of contents."""
         parts: list[Sequence[Endpoint]] = [
             access_handlers.endpoints(self.site, self.access),
@@ -162,7 +162,7 @@ class Inventory:
             node_part_handlers.endpoints(self.site, self.parts, self.vifs),
             timeline_handlers.endpoints(self.site, self.timeline),
             operation_handlers.endpoints(self.site, self.operations),
-            webhook_handlers.endpoints(self.site, self.webhooks),
+            webhook_handlers.endpoints(self.site, self.webhooks, streams),
             tenancy_handlers.endpoints(self.site, self.tags, self.quotas),
             insight_handlers.endpoints(self.site, self.insight, self.plans),
             ramdisk_handlers.endpoints(self.site, self.ramdisks),
@@ -176,7 +176,7 @@ class Inventory:
 
     def begin(self, bus: Bus, workers: int) -> None:
         """Take requests, results and observations."""
-        bus.serve(NAME, self.endpoints(), workers=workers)
+        bus.serve(NAME, self.endpoints(bus), workers=workers)
         lifecycle_handlers.consume(bus, self.site, self.engine, self.observations)
         timeline_handlers.consume(bus, self.site, self.timeline)
         webhook_handlers.consume(bus, self.site, self.webhooks)

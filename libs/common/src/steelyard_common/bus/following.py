@@ -22,11 +22,11 @@ from nats.js import api
 from nats.js.errors import Error as JetStreamError
 from nats.nuid import NUID
 
-from ..errors import Unavailable
 from ..telemetry import get_logger
+from .asking import stream_state
 from .link import Link
 from .short_cuts import deliver_directly
-from .types import Batch, Delivery, StreamState
+from .types import Batch, Delivery
 
 log = get_logger(__name__)
 PULL = 250  # messages that are asked for at once
@@ -36,26 +36,6 @@ FORGOTTEN_S = 60.0  # the server drops a consumer that nobody asks for so long
 LOOK_S = 1.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 FAULTS = (TimeoutError, nats.errors.Error, JetStreamError, OSError, LookupError, orjson.JSONDecodeError)
-
-
-async def stream_state(client: Client, stream: str) -> StreamState:
-    """Errors: those of nats-py; LookupError when there is no such stream (yet)."""
-    answer = orjson.loads((await client.request(f"$JS.API.STREAM.INFO.{stream}", b"", timeout=3)).data)
-    if "error" in answer:
-        raise LookupError(answer["error"].get("description", "no such stream"))
-    state = answer["state"]
-    return StreamState(epoch=answer["created"], first=state["first_seq"], last=state["last_seq"])
-
-
-def ask_stream_state(link: Link, stream: str, timeout_s: float) -> StreamState:
-    """From any thread. Errors: Unavailable."""
-    client = link.client
-    if client is None or not link.is_connected:
-        raise Unavailable("the message bus is away")
-    try:
-        return link.call(stream_state(client, stream), timeout_s)
-    except (JetStreamError, LookupError, orjson.JSONDecodeError) as error:
-        raise Unavailable("the stream is away", detail=repr(error)) from error
 
 
 class Follower:

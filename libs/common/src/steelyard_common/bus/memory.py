@@ -128,6 +128,15 @@ class MemoryBus:
         self._check()
         return StreamState(epoch="memory", first=1, last=len(self.published))
 
+    def taken_to(self, stream: str, durable: str, *, timeout_s: float = 5) -> int:
+        del timeout_s
+        self._check()
+        waiting = [
+            entry.sequence for each in self._consumers if (each.stream, each.durable) == (stream, durable)
+            for entry in each.backlog
+        ]  # fmt: skip
+        return min(waiting, default=len(self.published) + 1) - 1
+
     def follow(self, stream: str, subject: str, start: int | datetime) -> MemoryFollowing:
         del stream
         return MemoryFollowing(self, subject, start)

@@ -11,9 +11,10 @@ from ..errors import Unavailable
 from ..settings import CommonSettings
 from . import streams
 from .access import Access
+from .asking import ask_stream_state, ask_taken_to
 from .calls import Calls
 from .consuming import BatchConsumer, PooledConsumer
-from .following import Follower, ask_stream_state
+from .following import Follower
 from .link import Link
 from .pulling import Consumer
 from .serving import Serving
@@ -78,6 +79,9 @@ class NatsBus:
 
     def stream_state(self, stream: str, *, timeout_s: float = 5) -> StreamState:
         return ask_stream_state(self._link, stream, timeout_s)
+
+    def taken_to(self, stream: str, durable: str, *, timeout_s: float = 5) -> int:
+        return ask_taken_to(self._link, stream, durable, timeout_s)
 
     def follow(self, stream: str, subject: str, start: int | datetime) -> Follower:
         return Follower(self._link, stream, subject, start)

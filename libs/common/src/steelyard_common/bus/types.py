@@ -133,6 +133,12 @@ class Streams(Protocol):
         """Errors: Unavailable."""
         ...
 
+    def taken_to(self, stream: str, durable: str, *, timeout_s: float = 5) -> int:
+        """The sequence up to which a durable consumer, all its replicas together, has taken everything it wants.
+
+        Errors: Unavailable."""
+        ...
+
     def follow(self, stream: str, subject: str, start: int | datetime) -> Following:
         """``start``: the sequence of the first message that is wanted, or since when it was told."""
         ...

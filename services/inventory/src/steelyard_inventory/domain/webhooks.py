@@ -1,8 +1,8 @@
 """Who is told what by webhook, and what follows an answer that was no success. Pure.
 
 Rule 1  An event goes to a webhook once, whoever reads it from the stream and however often.
-Rule 2  What is pending of one subject (a node, mostly) goes out in the order in which it happened: nothing overtakes
-        what is being tried again. What became a dead letter holds nothing up.
+Rule 2  What is pending of one subject (a node, mostly) goes out in the order of the stream: nothing overtakes what is
+        being tried again, or is still in the hands of another who reads. A dead letter holds nothing up.
 Rule 3  A project's webhook is told of the nodes that the project owns or leases when the event is read, and of what
         names the project as its owner.
 """
@@ -20,6 +20,7 @@ PAUSES_S = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0, 36_000.0)
 MOST_AT_ONCE = 4  # deliveries of one webhook: a slow one must not keep the others waiting
 TAKEN_S = 60.0  # how long somebody may be at sending one who says nothing about it
 MOST_TAKEN = 1000  # deliveries at a time
+LONGEST_GAP_S = 120.0  # no longer does one wait for older ones that another reader seems to hold
 GONE = 410  # the receiver says that it wants no more
 DELIVERED_DAYS, DEAD_DAYS = 7, 30
 PENDING, DELIVERED, DEAD = "pending", "delivered", "dead"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import orjson
 from marshmallow import fields, validate
 from prometheus_client import Counter
-from steelyard_common.bus import Bus, Delivery, Endpoint
+from steelyard_common.bus import Bus, Delivery, Endpoint, Streams
 from steelyard_common.contracts import subjects
 from steelyard_common.telemetry import get_logger
 
@@ -77,7 +77,7 @@ class SettleSchema(BusSchema):
     answers = fields.List(fields.Nested(AnswerSchema), required=True)
 
 
-def endpoints(site: str, webhooks: Webhooks) -> Sequence[Endpoint]:
+def endpoints(site: str, webhooks: Webhooks, streams: Streams) -> Sequence[Endpoint]:
     table = Table(site)
     table.query("webhooks", _PageSchema, lambda r: webhooks.list_all(_text(r.body["marker"]), r.body["limit"], api(r)))
     table.query("webhook", OneSchema, lambda r: webhooks.show(str(r.body["uuid"]), api(r)))
@@ -101,16 +101,22 @@ def endpoints(site: str, webhooks: Webhooks) -> Sequence[Endpoint]:
         RedeliverSchema,
         lambda r: webhooks.redeliver(str(r.body["uuid"]), str(r.body["delivery"]), api(r)),
     )
-    table.command("take-deliveries", TakeSchema, lambda r: webhooks.lend(r.body["most"], r.body["hold_s"]))
+    table.command(
+        "take-deliveries",
+        TakeSchema,
+        lambda r: webhooks.lend(
+            streams.taken_to(subjects.EVENTS_STREAM, subjects.WEBHOOKS_DURABLE), r.body["most"], r.body["hold_s"]
+        ),
+    )
     table.command("settle-deliveries", SettleSchema, lambda r: webhooks.settle(r.body["answers"]))
     return table.rows  # fmt: skip
 
 
 def consume(bus: Bus, site: str, webhooks: Webhooks) -> None:
-    """Begin to take events, in batches, in their order, and in a thread of its own."""
+    """Begin to take events, in batches, and in a thread of its own; the other replicas do so as well."""
     bus.consume_batches(
         subjects.EVENTS_STREAM, subjects.WEBHOOKS_DURABLE, [subjects.all_events(site)],
-        lambda batch: webhooks.take([each for delivery in _ordered(batch) if (each := heard(delivery)) is not None]),
+        lambda batch: webhooks.take([each for delivery in batch if (each := heard(delivery)) is not None]),
         linger_ms=50,
     )  # fmt: skip
 
@@ -125,16 +131,13 @@ def heard(delivery: Delivery) -> Heard | None:
         owner = (told.get("data") or {}).get("owner")
         return Heard(
             service=service, fact=fact, subject=subject, event_id=str(told["id"]), event_type=str(told["type"]),
-            body=delivery.data.decode(), owner=owner if isinstance(owner, str) else None,
+            body=delivery.data.decode(), place=delivery.stream_sequence,
+            owner=owner if isinstance(owner, str) else None,
         )  # fmt: skip
     except (orjson.JSONDecodeError, UnicodeDecodeError, LookupError, AttributeError, TypeError) as error:
         MALFORMED.inc()
         log.warning("event is malformed", subject=delivery.subject, detail=f"{type(error).__name__}: {error}"[:300])
         return None
-
-
-def _ordered(batch: Sequence[Delivery]) -> list[Delivery]:
-    return sorted(batch, key=lambda each: each.stream_sequence)
 
 
 def _text(value: object) -> str | None:

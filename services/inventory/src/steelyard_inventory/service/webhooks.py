@@ -34,7 +34,8 @@ LONGEST_ERROR = 500
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heard:
-    """One event of the stream. ``body``: as it was told; ``owner``: as its data says, if it does."""
+    """One event of the stream. ``body``: as it was told; ``place``: its number in the stream; ``owner``: as its data
+    says, if it does."""
 
     service: str
     fact: str
@@ -42,6 +43,7 @@ class Heard:
     event_id: str
     event_type: str
     body: str
+    place: int
     owner: str | None = None
 
 
@@ -124,7 +126,7 @@ class Webhooks:
         )
         row = {
             "webhook": uuid, "event_id": told.msg_id, "event_type": "org.steelyard.inventory.webhook-tested",
-            "subject": str(uuid4()), "body": told.body.decode(),
+            "subject": str(uuid4()), "body": told.body.decode(), "place": 0,
         }  # fmt: skip
         with self._database.begin() as transaction:
             store.get(transaction.connection, uuid)
@@ -134,7 +136,7 @@ class Webhooks:
     # ---- the stream
 
     def take(self, heard: Sequence[Heard]) -> None:
-        """A batch of events, the oldest first: pile up what is wanted (rules 1 and 3)."""
+        """A batch of events: pile up what is wanted (rules 1 and 3)."""
         now = self._clock()
         with self._database.begin() as transaction:
             connection = transaction.connection
@@ -145,7 +147,7 @@ class Webhooks:
             rows = [
                 {
                     "webhook": webhook["uuid"], "event_id": each.event_id, "event_type": each.event_type,
-                    "subject": each.subject, "body": each.body,
+                    "subject": each.subject, "body": each.body, "place": each.place,
                 }
                 for each in heard
                 for webhook in wanted
@@ -156,15 +158,15 @@ class Webhooks:
 
     # ---- senders
 
-    def lend(self, most: int = rules.MOST_TAKEN, hold_s: float = rules.TAKEN_S) -> bytes:
+    def lend(self, taken_to: int, most: int = rules.MOST_TAKEN, hold_s: float = rules.TAKEN_S) -> bytes:
         """Deliveries to send within ``hold_s``: {uuid, event_id, body, url, secret (sealed), tries}. ``idle``: there
-        is no webhook at all."""
+        is no webhook at all. ``taken_to``: the place in the stream up to which all events are piled up (rule 2)."""
         now = self._clock()
         with self._database.begin() as transaction:
             connection = transaction.connection
             if not store.enabled(connection):
                 return orjson.dumps({"deliveries": [], "idle": True})
-            rows = store.take_due(connection, now, now + timedelta(seconds=hold_s), most)
+            rows = store.take_due(connection, now, now + timedelta(seconds=hold_s), most, taken_to)
             if now >= self._forget_at:
                 self._forget_at = now + timedelta(seconds=FORGET_EVERY_S)
                 store.forget(connection, now)

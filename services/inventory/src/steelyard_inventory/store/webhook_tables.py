@@ -37,7 +37,7 @@ webhooks = Table(
     *stamps(),
 )
 
-# An event for a webhook. What is pending of one subject goes out in the order of id.
+# An event for a webhook. What is pending of one subject goes out in the order of place, and of id.
 webhook_deliveries = Table(
     "webhook_deliveries",
     metadata,
@@ -48,6 +48,7 @@ webhook_deliveries = Table(
     required_text("event_type"),
     required_text("subject"),  # whose UUID stands in the event
     required_text("body"),  # the CloudEvent as it was told
+    Column("place", BigInteger, nullable=False, server_default=text("0")),  # its number in the stream
     required_text("status"),  # pending delivered dead
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("due_at", DateTime(timezone=True), nullable=False),
@@ -61,6 +62,6 @@ webhook_deliveries = Table(
 )
 Index(
     "webhook_deliveries_pending", webhook_deliveries.c.webhook_uuid, webhook_deliveries.c.subject,
-    webhook_deliveries.c.id, postgresql_where=text("status = 'pending'"),
+    webhook_deliveries.c.place, webhook_deliveries.c.id, postgresql_where=text("status = 'pending'"),
 )  # fmt: skip
 Index("webhook_deliveries_settled", webhook_deliveries.c.settled_at)

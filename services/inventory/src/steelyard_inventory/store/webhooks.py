@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import Connection, text
 from steelyard_common.errors import Conflict, NotFound
 
-from ..domain.webhooks import DEAD_DAYS, DELIVERED_DAYS, MOST_AT_ONCE
+from ..domain.webhooks import DEAD_DAYS, DELIVERED_DAYS, LONGEST_GAP_S, MOST_AT_ONCE
 
 Row = dict[str, Any]
 COLUMNS = ("url", "secret", "events", "filters", "description", "enabled", "disabled_reason")
@@ -43,23 +43,26 @@ _UPDATE = text(
 )
 _DELETE = text("DELETE FROM webhooks WHERE uuid = :uuid")
 _PILE = text(
-    "INSERT INTO webhook_deliveries (uuid, webhook_uuid, event_id, event_type, subject, body, status, due_at, "
-    "created_at) SELECT gen_random_uuid(), d.webhook, d.event_id, d.event_type, d.subject, d.body, 'pending', :now, "
-    ":now FROM ROWS FROM (jsonb_to_recordset(CAST(:doc AS jsonb)) "
-    "AS (webhook uuid, event_id text, event_type text, subject text, body text)) WITH ORDINALITY "
-    "AS d (webhook, event_id, event_type, subject, body, ord) "
-    "JOIN webhooks w ON w.uuid = d.webhook ORDER BY d.ord ON CONFLICT DO NOTHING RETURNING uuid::text"
+    "INSERT INTO webhook_deliveries (uuid, webhook_uuid, event_id, event_type, subject, body, place, status, due_at, "
+    "created_at) SELECT gen_random_uuid(), d.webhook, d.event_id, d.event_type, d.subject, d.body, d.place, 'pending', "
+    ":now, :now FROM ROWS FROM (jsonb_to_recordset(CAST(:doc AS jsonb)) "
+    "AS (webhook uuid, event_id text, event_type text, subject text, body text, place bigint)) "
+    "AS d (webhook, event_id, event_type, subject, body, place) "
+    "JOIN webhooks w ON w.uuid = d.webhook ORDER BY d.place ON CONFLICT DO NOTHING RETURNING uuid::text"
 )
-# Of each subject of each webhook the oldest that is pending, if it is due and nobody sends it; so many of a webhook
+# Of each subject of each webhook the oldest that is pending, if it is due, nobody sends it, and no older one can come
+# (or none has for LONGEST_GAP_S: a stream that was lost begins to count anew); so many of a webhook
 # that no more than MOST_AT_ONCE are out, and of all webhooks in turn. Two takers that meet: the second judges the row
 # once more as the first left it.
 _TAKE_DUE = text(
     "UPDATE webhook_deliveries t SET taken_until = :until FROM webhooks w, ("
     "SELECT r.id FROM (SELECT h.id, row_number() OVER (PARTITION BY h.webhook_uuid ORDER BY h.id) AS rank, "
-    "h.webhook_uuid FROM (SELECT DISTINCT ON (d.webhook_uuid, d.subject) d.id, d.webhook_uuid, d.due_at, d.taken_until "
-    "FROM webhook_deliveries d WHERE d.status = 'pending' ORDER BY d.webhook_uuid, d.subject, d.id) h "
+    "h.webhook_uuid FROM (SELECT DISTINCT ON (d.webhook_uuid, d.subject) d.id, d.webhook_uuid, d.due_at, "
+    "d.taken_until, d.place, d.created_at FROM webhook_deliveries d WHERE d.status = 'pending' "
+    "ORDER BY d.webhook_uuid, d.subject, d.place, d.id) h "
     "JOIN webhooks e ON e.uuid = h.webhook_uuid AND e.enabled "
-    "WHERE h.due_at <= :now AND (h.taken_until IS NULL OR h.taken_until <= :now)) r "
+    "WHERE h.due_at <= :now AND (h.taken_until IS NULL OR h.taken_until <= :now) "
+    "AND (h.place <= :taken_to OR h.created_at <= :gap_over)) r "
     "WHERE r.rank + (SELECT count(*) FROM webhook_deliveries o WHERE o.webhook_uuid = r.webhook_uuid "
     "AND o.status = 'pending' AND o.taken_until > :now) <= :most_of_one ORDER BY r.rank, r.id LIMIT :most) c "
     "WHERE t.id = c.id AND w.uuid = t.webhook_uuid AND t.status = 'pending' AND t.due_at <= :now "
@@ -133,13 +136,16 @@ def delete(connection: Connection, uuid: str) -> None:
 
 
 def pile(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[str]:
-    """Add deliveries {webhook, event_id, event_type, subject, body}, in this order; repeats are dropped. → UUIDs"""
+    """Add deliveries {webhook, event_id, event_type, subject, body, place}; repeats are dropped. → UUIDs"""
     return list(connection.execute(_PILE, {"doc": _json(list(rows)), "now": now}).scalars())
 
 
-def take_due(connection: Connection, now: datetime, until: datetime, most: int) -> list[Row]:
+def take_due(connection: Connection, now: datetime, until: datetime, most: int, taken_to: int) -> list[Row]:
     """At most so many deliveries to send now, marked as taken ``until`` then; the oldest first."""
-    values = {"now": now, "until": until, "most_of_one": MOST_AT_ONCE, "most": most}
+    values = {
+        "now": now, "until": until, "most_of_one": MOST_AT_ONCE, "most": most, "taken_to": taken_to,
+        "gap_over": now - timedelta(seconds=LONGEST_GAP_S),
+    }  # fmt: skip
     return sorted(_rows(connection, _TAKE_DUE, values), key=lambda row: int(row["id"]))
 
 
