@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from steelyard_boot.testing_agent import ScriptedAgent, scripted_agent
+from steelyard_rack.testing_agent import ScriptedAgent, scripted_agent
 
 BEAT_S = 0.5
 

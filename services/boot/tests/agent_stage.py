@@ -14,7 +14,6 @@ from steelyard_boot.service.agents import Agents
 from steelyard_boot.service.boots import Boots
 from steelyard_boot.service.inventory import Inventory
 from steelyard_boot.store import boots as boot_store
-from steelyard_boot.testing_agent import ScriptedAgent, scripted_agent
 from steelyard_boot.testing_inventory import SITE, InventoryTwin
 from steelyard_boot.working import make_works
 from steelyard_common.bus import MemoryBus
@@ -25,6 +24,7 @@ from steelyard_common.provider import StepProvider
 from steelyard_common.provider.testing import StepEngine, node
 from steelyard_common.secrets import Sealer
 from steelyard_common.testing import SetClock, eventually
+from steelyard_rack.testing_agent import ScriptedAgent, scripted_agent
 
 from services.boot.tests.artifact_parts import KEY, running, settings
 

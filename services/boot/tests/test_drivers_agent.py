@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from steelyard_boot.drivers.agent import KEPT_CONNECTIONS, AgentClient, Door
-from steelyard_boot.testing_agent import ScriptedAgent, scripted_agent
 from steelyard_common.certificates import certificate_pem, new_key, self_signed
 from steelyard_common.errors import (
     Busy,
@@ -21,6 +20,7 @@ from steelyard_common.errors import (
     SteelyardError,
 )
 from steelyard_common.testing import eventually
+from steelyard_rack.testing_agent import ScriptedAgent, scripted_agent
 
 TOKEN = "t" * 43
 

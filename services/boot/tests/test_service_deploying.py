@@ -14,12 +14,12 @@ import orjson
 import pycdlib
 import pytest
 from steelyard_boot.store import agents as store
-from steelyard_boot.testing_agent import VERSION
 from steelyard_common.bus import MemoryBus
 from steelyard_common.contracts.steps import Again, Done, Failed, StepResult, Wait
 from steelyard_common.db import Database
 from steelyard_common.errors import Conflict, DeviceRefused, InvalidRequest, OutcomeUnknown, SteelyardError
 from steelyard_common.testing import SetClock
+from steelyard_rack.agent.answers import VERSION
 
 from services.boot.tests.agent_stage import NODE, SEALER, SHA, Stage, stage
 

@@ -25,6 +25,7 @@ from .upgrade import command as upgrade
 
 DEFAULT_LISTEN = "127.0.0.1:6385"
 MOST_REPLICAS = 8
+DEFAULT_PACE = 0.1
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ADDRESS[:PORT]",
         help="where machines reach boot's HTTP (default: 127.0.0.1, and a port that is kept)",
     )
+    _add_pace(up)
     up.add_argument("--detach", action="store_true", help="return when the API answers")
     up.set_defaults(run=_up)
     down = group.add_parser("down", help="stop the suite; its data is kept")
@@ -84,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_up(show_demo)
     show_demo.add_argument("--rack", type=int, default=12, metavar="N", help="how many machines (default: 12)")
+    _add_pace(show_demo)
     show_demo.set_defaults(run=_demo)
     nats_config.register(group)
     rack_main.register(group, _rack_control)
@@ -104,6 +107,16 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME:INTERFACE[,…]",
         help="also a NATS user for a step provider of your own: it may take the steps of these interfaces",
+    )
+
+
+def _add_pace(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rack-pace",
+        type=float,
+        default=DEFAULT_PACE,
+        metavar="SHARE",
+        help=f"how long the rack's machines take to boot and be written; 1: as real ones (default: {DEFAULT_PACE})",
     )
 
 
@@ -137,6 +150,8 @@ def _up(options: argparse.Namespace) -> int:
             str(wanted.layout.root),
             "--replicas",
             str(wanted.replicas),
+            "--rack-pace",
+            str(wanted.rack_pace),
         ]
         again += ["--boot-listen", options.boot_listen] if options.boot_listen else []
         again += [word for each in options.step_provider for word in ("--step-provider", each)]
@@ -173,6 +188,8 @@ def _options(options: argparse.Namespace, layout: Layout) -> Options:
         )
     if options.rack is not None and not 0 <= options.rack <= 10_000:
         raise InvalidRequest("--rack takes 0 to 10,000 machines")
+    if not 0.001 <= options.rack_pace <= 10:
+        raise InvalidRequest("--rack-pace takes 0.001 to 10")
     replicas = getattr(options, "replicas", 1)
     if not 1 <= replicas <= MOST_REPLICAS:
         raise InvalidRequest(f"--replicas takes 1 to {MOST_REPLICAS}")
@@ -185,7 +202,7 @@ def _options(options: argparse.Namespace, layout: Layout) -> Options:
     providers = bus.step_providers(options.step_provider)
     return Options(
         layout=layout, host=host, port=port, auth=options.auth, rack=options.rack, replicas=replicas,
-        step_providers=providers, boot_host=boot_host, boot_port=boot_port,
+        step_providers=providers, boot_host=boot_host, boot_port=boot_port, rack_pace=options.rack_pace,
     )  # fmt: skip
 
 

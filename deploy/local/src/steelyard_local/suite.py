@@ -15,6 +15,7 @@ from pathlib import Path
 
 from steelyard_common.embedded.process import free_port, tail
 from steelyard_common.errors import Conflict, Unavailable
+from steelyard_rack import shelf
 
 from . import bus, children, sign_in
 from .checks import check_settings, is_free
@@ -27,12 +28,17 @@ SERVICES = ("inventory", "power", "boot", "inspector", "firmware", "console", "a
 WITH_DATABASE = ("inventory", "power", "boot")
 WITH_SECRETS = ("power", "boot", "api-gateway")  # the gateway seals them, the others open them
 MIGRATE_S = 120
+RAMDISK = {
+    "STEELYARD_DEPLOY_KERNEL": shelf.KERNEL, "STEELYARD_DEPLOY_RAMDISK": shelf.RAMDISK,
+    "STEELYARD_RESCUE_KERNEL": shelf.KERNEL, "STEELYARD_RESCUE_RAMDISK": shelf.RAMDISK,
+}  # fmt: skip
+RAMDISK_ISO = ("STEELYARD_DEPLOY_ISO", "STEELYARD_RESCUE_ISO")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What ``up`` was asked for. ``rack`` None: as last time. ``replicas``: processes of each service. ``boot_host``:
-    where machines reach boot's HTTP."""
+    where machines reach boot's HTTP. ``rack_pace``: how long its machines take to boot, as a share of real ones."""
 
     layout: Layout
     host: str = "127.0.0.1"
@@ -43,6 +49,7 @@ class Options:
     boot_host: str = "127.0.0.1"
     boot_port: int = 0
     step_providers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rack_pace: float = 1.0
 
     @property
     def url(self) -> str:
@@ -58,6 +65,11 @@ class RackPlan:
     machines: int
     base_address: str
     control_port: int
+
+    @property
+    def files(self) -> str:
+        """Where it serves a ramdisk and an image of its own."""
+        return f"http://127.0.0.1:{self.control_port}/files"
 
 
 class Suite:
@@ -79,12 +91,13 @@ class Suite:
         if isinstance(self.bus, bus.OwnBus):
             self._start_child(self.bus.child, "NATS", changed)
             self.bus.tell_outsiders()
+        self._doors["boot"] = door_of_boot(self.layout, self.options.boot_host, self.options.boot_port)
         if self.rack:
             self._start_child(self._rack_child(self.rack), f"the rack of {self.rack.machines} machines", changed)
         shared = self._settings(database)
         self.report("Bringing the database up to date …")
         self._migrate(shared)
-        self._open_doors()
+        self._open_door()
         for name in SERVICES:
             for number in range(1, self.options.replicas + 1):
                 child = self._service(name, shared, number)
@@ -113,9 +126,8 @@ class Suite:
         child.start()
         changed()
 
-    def _open_doors(self) -> None:
-        """Errors: Unavailable when somebody took a port in the last moment."""
-        self._doors["boot"] = door_of_boot(self.layout, self.options.boot_host, self.options.boot_port)
+    def _open_door(self) -> None:
+        """Errors: Unavailable when somebody took the port in the last moment."""
         self._doors["api-gateway"] = Door(self.options.host, self.options.port)
         self._doors["api-gateway"].open("the API")
 
@@ -130,11 +142,18 @@ class Suite:
             "STEELYARD_SEAL_KEYS_FILE": str(self.layout.seal_keys),
             "STEELYARD_ARTIFACTS_DIR": os.environ.get("STEELYARD_ARTIFACTS_DIR") or str(self.layout.artifacts),
             "STEELYARD_AGENT_API_URL": os.environ.get("STEELYARD_AGENT_API_URL") or self.options.url,
+            **self._ramdisk(),
             "STEELYARD_AUTH": self.options.auth,
             "STEELYARD_HTPASSWD_FILE": str(self.layout.htpasswd) if self.options.auth == "http_basic" else "",
             **sign_in.handed_on(os.environ),
             "PYTHONUNBUFFERED": "1",
         }
+
+    def _ramdisk(self) -> dict[str, str]:
+        """Simulated machines boot a simulated ramdisk, unless a real one is named: for a rack beside real ones."""
+        if self.rack is None or any(os.environ.get(name) for name in (*RAMDISK, *RAMDISK_ISO)):
+            return {}
+        return {name: f"{self.rack.files}/{file}" for name, file in RAMDISK.items()}
 
     def _service(self, name: str, shared: dict[str, str], number: int) -> Child:
         """The ``number``-th of its replicas. Those of the gateway, and of boot, take turns at one socket, which stays
@@ -191,7 +210,8 @@ class Suite:
         control = f"127.0.0.1:{plan.control_port}"
         arguments = [
             "steelyard_rack", "serve", "--machines", str(plan.machines), "--base-address", plan.base_address,
-            "--control", control, "--data-dir", str(self.layout.rack),
+            "--control", control, "--data-dir", str(self.layout.rack), "--pace", str(self.options.rack_pace),
+            "--boot-url", f"{self._doors['boot'].url}/boot.ipxe",
         ]  # fmt: skip
         return children.program(self.layout, "rack", arguments, {"PYTHONUNBUFFERED": "1"}, lambda: f"http://{control}")
 

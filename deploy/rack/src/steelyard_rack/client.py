@@ -65,6 +65,10 @@ class RackClient:
         """Machine → power action → how often its BMC accepted it (or got it at all) since the record was cleared."""
         return self._object("GET", f"/record/power?refused={int(refused_too)}")
 
+    def files(self) -> dict[str, Any]:
+        """What the rack serves at ``<url>/files/<name>``: name → bytes and sha256."""
+        return self._object("GET", "/files")
+
     def renew(self) -> None:
         """All machines as new: off, healthy, no overrides, no sessions; and an empty record."""
         self._call("POST", "/renew")

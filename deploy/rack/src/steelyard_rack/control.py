@@ -12,6 +12,7 @@ from aiohttp import web
 
 from .faults import MEANINGS, BadFault
 from .rack import NoSuchMachine, Rack
+from .shelf import SIZES
 from .views import machine_view, node_view, rack_view
 
 _RACK = web.AppKey("rack", Rack)
@@ -37,6 +38,8 @@ def control_app(rack: Rack) -> web.Application:
     app.router.add_get("/record/power", _record_of_power)
     app.router.add_delete("/record", _clear_record)
     app.router.add_post("/renew", _renew)
+    app.router.add_get("/files", _files)
+    app.router.add_get("/files/{name}", _file)
     return app
 
 
@@ -151,6 +154,20 @@ async def _record_of_power(request: web.Request) -> web.Response:
 async def _renew(request: web.Request) -> web.Response:
     await request.app[_RACK].renew()
     return web.Response(status=204)
+
+
+async def _files(request: web.Request) -> web.Response:
+    """What can be deployed here without any other source: name → size and sum."""
+    shelf = request.app[_RACK].shelf
+    files = [file for name in SIZES if (file := shelf.find(name)) is not None]
+    return web.json_response({file.name: {"bytes": len(file.content), "sha256": file.sha256} for file in files})
+
+
+async def _file(request: web.Request) -> web.Response:
+    file = request.app[_RACK].shelf.find(request.match_info["name"])
+    if file is None:
+        return web.json_response({"error": "there is no such file"}, status=404)
+    return web.Response(body=file.content, content_type="application/octet-stream")
 
 
 async def _clear_record(request: web.Request) -> web.Response:

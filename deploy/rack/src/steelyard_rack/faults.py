@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 TLS_CHOICES = ("", "self-signed", "none")
 LIE_CHOICES = ("", "stale", "inverted", "On", "Off")
 HEALTH_CHOICES = ("", "Warning", "Critical")
+TOKEN_CHOICES = ("", "wrong", "replayed")
 
 
 class BadFault(ValueError):
@@ -37,6 +38,13 @@ class Faults:
     drop_power: bool = False
     slow_power: float = 1.0
     health: str = ""
+    no_network: bool = False
+    agent_silent: bool = False
+    agent_dies: str = ""
+    agent_fails: str = ""
+    agent_token: str = ""
+    agent_of: str = ""
+    slow_agent: float = 1.0
 
     def active(self) -> dict[str, object]:
         """The faults that are on: name → value."""
@@ -64,6 +72,13 @@ MEANINGS = {
     "drop_power": "power commands are accepted and nothing happens",
     "slow_power": "power changes take so many times longer",
     "health": "the machine reports this health",
+    "no_network": "the machine gets no address: it cannot boot over the network",
+    "agent_silent": "the ramdisk boots and its agent calls nobody",
+    "agent_dies": "the agent dies as it begins this step or command (write_image …), or at a 'heartbeat'",
+    "agent_fails": "this step or command of the agent fails with a text: STEP=TEXT",
+    "agent_token": "the agent calls with a 'wrong' token, or with the 'replayed' one of the boot before",
+    "agent_of": "the agent says that it is that of this other machine",
+    "slow_agent": "what the agent does takes so many times longer",
 }
 
 BMC_FAULTS = frozenset(
@@ -83,7 +98,7 @@ BMC_FAULTS = frozenset(
     }
 )
 
-_CHOICES = {"tls": TLS_CHOICES, "lie_about_power": LIE_CHOICES, "health": HEALTH_CHOICES}
+_CHOICES = {"tls": TLS_CHOICES, "lie_about_power": LIE_CHOICES, "health": HEALTH_CHOICES, "agent_token": TOKEN_CHOICES}
 _KINDS = {field.name: type(getattr(HEALTHY, field.name)) for field in fields(Faults)}
 _LIMITS = {
     "latency_s": (0, 3600),
@@ -92,6 +107,7 @@ _LIMITS = {
     "session_limit": (-1, 1000),
     "flapping_s": (0.05, 86400),
     "slow_power": (0.01, 1000),
+    "slow_agent": (0.01, 100_000),
 }
 
 

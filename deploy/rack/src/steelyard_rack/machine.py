@@ -5,9 +5,11 @@ and first lets the phases that are due take place. So 10,000 machines need no ti
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .disk import Disk
 from .faults import HEALTHY, Faults
 
 
@@ -69,6 +71,22 @@ class BootSettings:
     http_uri: str = ""
 
 
+@dataclass(kw_only=True, slots=True)
+class Slot:
+    """One slot for virtual media. ``kinds`` in Redfish's words; ``image``: the URL of what is in it."""
+
+    kinds: tuple[str, ...]
+    image: str = ""
+
+
+def _slots() -> dict[str, Slot]:
+    return {"Cd": Slot(kinds=("CD", "DVD")), "Usb": Slot(kinds=("USBStick",))}
+
+
+def _nobody(_machine: "Machine") -> None:
+    """Nobody is told."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Booted:
     """What the machine did at its last start."""
@@ -80,7 +98,11 @@ class Booted:
 
 @dataclass(slots=True)
 class Machine:
-    """One simulated server. ``now`` is any clock that only goes forward, in seconds."""
+    """One simulated server. ``now`` is any clock that only goes forward, in seconds.
+
+    ``stage``: what it does now, in words; ``notice`` is called when something was asked of the power; ``last_token``:
+    of the agent that ran here last.
+    """
 
     identity: Identity
     timings: Timings = field(default_factory=Timings)
@@ -96,6 +118,11 @@ class Machine:
     started_at: float | None = None
     nmis: int = 0
     booted: Booted | None = None
+    disk: Disk = field(default_factory=Disk)
+    slots: dict[str, Slot] = field(default_factory=_slots)
+    stage: str = "off"
+    last_token: str = field(default="", repr=False)
+    notice: "Callable[[Machine], None]" = _nobody
     _power: Power = Power.OFF
     _phases: list[tuple[float, Power]] = field(default_factory=list)
     _stale: Power | None = None
@@ -131,6 +158,7 @@ class Machine:
         self._check(action)
         if not self.faults.drop_power:
             _DEEDS[action](self, now)
+            self.notice(self)
 
     def press_button(self, now: float) -> None:
         """Somebody at the rack presses the button: no fault of the BMC is in the way."""
@@ -139,23 +167,45 @@ class Machine:
             self._soft_off(now)
         else:
             self._turn_on(now)
+        self.notice(self)
 
     def pull_power(self, now: float) -> None:
         """Somebody pulls the cord: off, at once."""
         self._settle(now)
         self._power, self._phases = Power.OFF, []
+        self.notice(self)
+
+    def shut_down(self, now: float) -> None:
+        """The operating system switches the machine off by itself."""
+        self._settle(now)
+        self._turn_off(now)
+        self.notice(self)
+
+    def restart(self, now: float) -> None:
+        """The operating system, or the firmware, starts the machine anew."""
+        self._settle(now)
+        if self._power in (Power.ON, Power.POWERING_ON):
+            self._restart(now)
+        self.notice(self)
+
+    def next_change(self) -> float | None:
+        """When the power changes next by itself, if it does."""
+        return self._phases[0][0] if self._phases else None
 
     def start_at_once(self, now: float) -> None:
         """On, without the time that takes: for a rack that starts with machines on."""
         self._start_boot(now)
         self._power, self._phases = Power.ON, []
         self._settle(now)
+        self.notice(self)
 
     def renew(self) -> None:
         """Back to how a machine comes out of its box: off, nothing set, nothing counted."""
         fresh = Machine(self.identity, self.timings)
         for name in self.__slots__:
-            setattr(self, name, getattr(fresh, name))
+            if name != "notice":
+                setattr(self, name, getattr(fresh, name))
+        self.notice(self)
 
     def led(self, now: float) -> str:
         """The system's indicator: Off, Lit or Blinking. An identify with a time ends by itself."""

@@ -73,6 +73,13 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     add("--power-on", type=_span, default=default.timings.power_on_s, metavar="S-S", help="seconds, shortest-longest")
     add("--power-off", type=_span, default=default.timings.power_off_s, metavar="S-S", help="likewise")
     add("--soft-off", type=_span, default=default.timings.soft_off_s, metavar="S-S", help="what a shutdown adds")
+    add(
+        "--boot-url",
+        default="",
+        metavar="URL",
+        help="first script of machines that boot over the network, as DHCP tells",
+    )
+    add("--pace", type=float, default=default.pace, help="how long booting and agents take; 1: as real ones")
     add("--control", default=DEFAULT_CONTROL, metavar="ADDRESS:PORT", help="of the control API, loopback only")
     add("--json", action="store_true", help="announce the rack as one line of JSON")
     add("--stop-with-stdin", action="store_true", help="stop when standard input ends")
@@ -115,6 +122,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         initial_power=options.initial_power,
         timings=Timings(power_on_s=options.power_on, power_off_s=options.power_off, soft_off_s=options.soft_off),
         data_dir=options.data_dir,
+        boot_url=options.boot_url,
+        pace=options.pace,
     )
 
 

@@ -23,7 +23,11 @@ class BadPlan(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The rack that is wanted. Port 0 lets the system choose; else all share a port on their own addresses."""
+    """The rack that is wanted. Port 0 lets the system choose; else all share a port on their own addresses.
+
+    ``boot_url``: where machines that boot over the network find their first script, ``pace``: how long all takes that
+    they do by themselves, as a share of what it takes real ones (0.001 to 10).
+    """
 
     machines: int = 12
     name: str = "rack"
@@ -39,6 +43,8 @@ class Plan:
     initial_power: str = "off"
     timings: Timings = field(default_factory=Timings)
     data_dir: str = ""
+    boot_url: str = ""
+    pace: float = 1.0
 
     def __post_init__(self) -> None:
         """Raises BadPlan."""
@@ -48,6 +54,10 @@ class Plan:
             raise BadPlan("unknown choice of protocols, TLS or initial power")
         if self.systems_per_bmc < 1 or (self.systems_per_bmc > 1 and self.protocols != REDFISH):
             raise BadPlan("several systems behind one BMC need protocols=redfish")
+        if self.boot_url and not self.boot_url.startswith(("http://", "https://")):
+            raise BadPlan("the first script comes by http or https")
+        if not 0.001 <= self.pace <= 10:
+            raise BadPlan("a pace lies between 0.001 and 10")
         if self.path_prefix and not self.path_prefix.startswith("/"):
             raise BadPlan("a path prefix begins with /")
         if len(self.username) > 16 or len(self.password) > 20:

@@ -7,16 +7,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .agent.listener import AgentListener
+from .boot.world import World
 from .faults import BMC_FAULTS, Faults, changed
 from .ipmi.bmc import IpmiBmc
 from .ipmi.listener import DatagramSocket, IpmiListener
+from .lives import Lives
 from .machine import Machine
 from .plan import IPMI, REDFISH, Place, Plan, places
 from .record import Record
 from .redfish.bmc import RedfishBmc
 from .redfish.door import RedfishDoor
 from .redfish.listener import RedfishListener
+from .shelf import Shelf
 from .tls import Certificates
+from .web import Web
 
 _ENTRIES_IN_ALL = 400_000
 
@@ -46,6 +51,14 @@ class Rack:
         folder = Path(plan.data_dir) if plan.data_dir else None
         self.certificates = Certificates(folder)
         self.units: dict[str, Unit] = {}
+        self.shelf = Shelf()
+        self._web, self._agents = Web(), AgentListener()
+        self.world = World(
+            web=self._web, listener=self._agents, record=self.record, boot_url=plan.boot_url, pace=plan.pace,
+            macs_of=self._macs_of, clock=clock,
+        )  # fmt: skip
+        self._bmc_addresses: dict[str, str] = {}
+        self._lives = Lives(self.world, self._bmc_addresses)
         self._build()
 
     def unit(self, name: str) -> Unit:
@@ -57,17 +70,22 @@ class Rack:
     async def open(self) -> None:
         """All ports listen. Raises OSError when one cannot; the others are closed again."""
         try:
+            await self._agents.open()
             for unit in self.units.values():
                 if unit.redfish is not None and unit.place.is_first_behind_bmc:
                     await unit.redfish.open(self._context(unit))
                 if unit.ipmi is not None:
                     await unit.ipmi.open()
+                self._lives.notice(unit.machine)
         except OSError:
             await self.close()
             raise
 
     async def close(self) -> None:
-        """All ports are closed."""
+        """All machines stop, all ports are closed."""
+        await self._lives.close()
+        await self._agents.close()
+        await self._web.close()
         for unit in self.units.values():
             if unit.ipmi is not None:
                 unit.ipmi.close()
@@ -107,7 +125,8 @@ class Rack:
         bmc: RedfishBmc | None = None
         listener: RedfishListener | None = None
         for index, place in enumerate(places(self.plan)):
-            unit = Unit(place, Machine(place.identity, self.plan.timings))
+            unit = Unit(place, Machine(place.identity, self.plan.timings, notice=self._lives.notice))
+            self._bmc_addresses[place.identity.name] = place.address
             if self.plan.initial_power == "on" or (self.plan.initial_power == "mixed" and index // 2 % 2):
                 unit.machine.start_at_once(self.clock())
             if REDFISH in place.protocols:
@@ -130,6 +149,9 @@ class Rack:
         socket = DatagramSocket()
         bmc = IpmiBmc(machine, place.username, place.password, self.record, self.clock, socket)
         return IpmiListener(bmc, socket, place.address, self.plan.ipmi_port)
+
+    def _macs_of(self, name: str) -> tuple[str, ...]:
+        return self.units[name].machine.identity.macs if name in self.units else ()
 
     def _neighbours(self, unit: Unit) -> list[Unit]:
         if unit.redfish is None or self.plan.systems_per_bmc == 1:

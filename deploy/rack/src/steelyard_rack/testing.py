@@ -54,7 +54,7 @@ def running_rack(
     """
     settings: dict[str, object] = {"redfish_port": 0, "ipmi_port": 0, "control": "127.0.0.1:0"}
     if fast:
-        settings |= {"power_on": "0.1-0.3", "power_off": "0.1-0.3", "soft_off": "0.3-0.5"}
+        settings |= {"power_on": "0.1-0.3", "power_off": "0.1-0.3", "soft_off": "0.3-0.5", "pace": 0.02}
     settings |= {"machines": machines, "base_address": address} | options
     command = [sys.executable, "-m", "steelyard_rack", "serve", "--json", "--stop-with-stdin"]
     for name, value in settings.items():

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .machine import Power
 from .plan import IPMI, REDFISH
 from .rack import Rack, Unit
 
@@ -40,6 +41,9 @@ def machine_view(rack: Rack, unit: Unit) -> dict[str, Any]:
         "nmis": machine.nmis,
         "booted": {"device": booted.device, "mode": booted.mode, "secure_boot": booted.secure_boot} if booted else None,
         "boot": {"target": machine.boot.target, "enabled": machine.boot.enabled, "mode": machine.boot.mode},
+        "stage": machine.stage if power is not Power.OFF else "off",
+        "disk": machine.disk.as_json(),
+        "media": {name: slot.image or None for name, slot in machine.slots.items()},
         "leds": {"system": machine.led(now), "chassis": machine.chassis_led},
         "faults": machine.faults.active(),
     }
