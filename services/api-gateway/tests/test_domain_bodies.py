@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 from typing import Any
 
 import pytest
@@ -147,7 +148,8 @@ def test_a_step_of_a_users_own_interface_is_left_to_inventory_to_judge() -> None
     ("value", "minor", "error"),
     [
         ("http://x/y", 1, None),
-        (base64.b64encode(b"iso").decode(), 1, None),
+        (base64.b64encode(gzip.compress(b"iso")).decode(), 1, None),
+        (base64.b64encode(b"iso").decode(), 1, InvalidRequest),
         ("not base64!", 1, InvalidRequest),
         (5, 115, InvalidRequest),
         ({"meta_data": {}}, 55, NotAcceptable),

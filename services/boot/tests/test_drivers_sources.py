@@ -16,8 +16,9 @@ import orjson
 import pytest
 from steelyard_boot.domain.artifacts import Proxies
 from steelyard_boot.drivers import Validator, Wanted
-from steelyard_boot.drivers.download import Http, HttpRules, authorization_header
+from steelyard_boot.drivers.download import Http, HttpRules
 from steelyard_boot.drivers.files import Files
+from steelyard_boot.drivers.http_words import authorization_header
 from steelyard_boot.drivers.oci import Registry
 from steelyard_common.errors import DeviceUnreachable, Forbidden, InvalidRequest, NotFound, SteelyardError
 

@@ -17,9 +17,12 @@ from typing import Any
 
 import pytest
 from steelyard_boot.domain.artifacts import Fetching, Wish
+from steelyard_boot.handlers.steps import settled
 from steelyard_boot.store import artifacts, fetches
+from steelyard_common.contracts.steps import Done, Failed, Step
 from steelyard_common.db import Database
 from steelyard_common.errors import (
+    Conflict,
     DeviceUnreachable,
     Forbidden,
     InvalidRequest,
@@ -28,6 +31,7 @@ from steelyard_common.errors import (
     Unavailable,
     Unsupported,
 )
+from steelyard_common.provider import Slice
 from steelyard_common.secrets import Sealer
 from steelyard_common.testing import SetClock, eventually
 
@@ -248,6 +252,18 @@ def test_what_does_not_fit_is_refused_with_the_numbers(database: Database, tmp_p
     )
     assert str(len(DATA)) in told
     assert "524288 bytes (512.0 KiB) are free beyond the 4.5 MiB" in told
+
+
+def test_a_step_fails_when_there_is_no_room_and_does_not_go_round(
+    database: Database, tmp_path: Path, source: Source
+) -> None:  # fmt: skip
+    url = source.put("/i.img", DATA)
+    with running(database, tmp_path, free_bytes=lambda: MIB // 2) as made:
+        step = settled(lambda _piece: Done(facts={"image": arrived(made, image(url, DATA)).sha256}))
+        result = step(Slice(workflow="w", node={}, step=Step(index=0, interface="deploy", name="prepare")))
+    assert isinstance(result, Failed)
+    assert isinstance(result.error, Conflict)
+    assert "Make room" in result.error.message
 
 
 def test_a_disk_that_fills_while_it_comes_ends_the_fetch(database: Database, tmp_path: Path, source: Source) -> None:

@@ -11,6 +11,7 @@ from .versions import too_new
 
 OBJECT_SINCE = 56
 VENDOR_DATA_SINCE = 59
+GZIP = b"\x1f\x8b"
 # Key → the types it may have.
 KEYS: dict[str, tuple[type, ...]] = {
     "meta_data": (dict,),
@@ -36,9 +37,14 @@ def _check_text(name: str, text: str) -> None:
     if "://" in text:
         return
     try:
-        binascii.a2b_base64("".join(text.split()).encode(), strict_mode=True)
+        data = binascii.a2b_base64("".join(text.split()).encode(), strict_mode=True)
     except (binascii.Error, UnicodeEncodeError) as error:
         raise InvalidRequest(f"{name} is neither a URL nor base64 of a gzipped ISO image") from error
+    if not data.startswith(GZIP):  # the agent would find out when the machine is up and its disk overwritten
+        raise InvalidRequest(
+            f"{name} is base64, but not of a gzipped ISO image: make it by `gzip -c drive.iso | base64 -w0`, or give "
+            "an object with meta_data, user_data and network_data"
+        )
 
 
 def _check_object(name: str, value: dict[str, Any], minor: int) -> None:

@@ -27,11 +27,12 @@ class Defaults:
 
 @dataclass(frozen=True, kw_only=True)
 class Ramdisk:
-    """URLs: a kernel with its ramdisk, or an ISO."""
+    """URLs: a kernel with its ramdisk, or an ISO. ``names``: part → what it is called where it was told."""
 
     kernel: str | None = None
     ramdisk: str | None = None
     iso: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def choose(purpose: Purpose, node: Mapping[str, Any], arch: str, defaults: Defaults) -> Ramdisk:
@@ -41,12 +42,14 @@ def choose(purpose: Purpose, node: Mapping[str, Any], arch: str, defaults: Defau
     own = {part: _text(info.get(f"{word}_{part}")) for part in PARTS}
     of_all = {part: defaults.of(word, part, arch) for part in PARTS}
     prefers_iso = node["interfaces"].get("boot") in BY_MEDIA
-    for told in (own, of_all):
+    in_node = {part: f"driver_info {word}_{part}" for part in PARTS}
+    in_settings = {part: f"STEELYARD_{word.upper()}_{part.upper()}" for part in PARTS}
+    for told, names in ((own, in_node), (of_all, in_settings)):
         has_kernel = bool(told["kernel"] and told["ramdisk"])
         if told["iso"] and (prefers_iso or not has_kernel):
-            return Ramdisk(iso=told["iso"])
+            return Ramdisk(iso=told["iso"], names=names)
         if has_kernel:
-            return Ramdisk(kernel=told["kernel"], ramdisk=told["ramdisk"])
+            return Ramdisk(kernel=told["kernel"], ramdisk=told["ramdisk"], names=names)
         if told["kernel"] or told["ramdisk"]:
             break
     setting = f"STEELYARD_{word.upper()}"

@@ -14,8 +14,7 @@ import ssl
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -32,8 +31,9 @@ from steelyard_common.errors import (
 )
 from steelyard_common.outward import reason
 
+from .agent_exchange import MOST_BYTES, Exchange, TooLarge, new_context, no_tls, watched
+
 TIMEOUT_S = 30.0
-MOST_BYTES = 64 << 20  # of an answer: logs are the largest
 KEPT_CONNECTIONS, KEPT_S = 64, 8.0  # the agent closes what is idle for 10 s
 KEPT_CONTEXTS = 512
 RUNNING, SUCCEEDED, FAILED, MISMATCH = "RUNNING", "SUCCEEDED", "FAILED", "CLEAN_VERSION_MISMATCH"
@@ -136,7 +136,7 @@ class AgentClient:
         where = (parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme], door.node_uuid, door.verify)
         target = f"{parts.path.rstrip('/')}{path}{'?' if query else ''}{urlencode(query)}"
         connection = self._connect(where, until)
-        exchange = _Exchange(connection, until)
+        exchange = Exchange(connection, until)
         try:
             status, data = exchange.run(method, target, body)
         except (OSError, http.client.HTTPException) as error:
@@ -148,10 +148,10 @@ class AgentClient:
             connection.close()
         return _answer(status, data)
 
-    def _lost(self, door: Door, exchange: _Exchange, error: Exception, *, is_change: bool) -> SteelyardError:
+    def _lost(self, door: Door, exchange: Exchange, error: Exception, *, is_change: bool) -> SteelyardError:
         why = f"no answer within {self._timeout_s:g} s" if exchange.is_late else reason(error)
         text = f"the agent of node {door.node_uuid} did not answer: {why}"
-        if isinstance(error, _TooLarge):
+        if isinstance(error, TooLarge):
             return DeviceRefused(f"the agent of node {door.node_uuid} answers more than {MOST_BYTES >> 20} MiB")
         return OutcomeUnknown(text) if is_change and exchange.was_sent else DeviceUnreachable(text)
 
@@ -171,11 +171,11 @@ class AgentClient:
         if scheme == "https":
             try:
                 sock = self._context(verify).wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-                with _watched(sock, until):
+                with watched(sock, until):
                     sock.do_handshake()
             except OSError as error:
                 sock.close()
-                raise _no_tls(node_uuid, error) from error
+                raise no_tls(node_uuid, error) from error
         connection.sock = sock
         return connection
 
@@ -208,87 +208,11 @@ class AgentClient:
     def _context(self, verify: str | bool) -> ssl.SSLContext:
         with self._lock:
             if verify not in self._contexts:
-                self._contexts[verify] = _new_context(verify)
+                self._contexts[verify] = new_context(verify)
             self._contexts.move_to_end(verify)
             if len(self._contexts) > KEPT_CONTEXTS:
                 self._contexts.popitem(last=False)
             return self._contexts[verify]
-
-
-class _TooLarge(OSError):
-    """The answer is larger than any that is meant."""
-
-
-class _Exchange:
-    """One request on a connection, with its deadline: time-outs of a socket are for each read, and who sends a byte now
-    and then would never meet one."""
-
-    def __init__(self, connection: http.client.HTTPConnection, until: float) -> None:
-        self._connection, self._until = connection, until
-        self.was_sent = False
-        self.may_be_kept = False
-
-    @property
-    def is_late(self) -> bool:
-        return time.monotonic() >= self._until
-
-    def run(self, method: str, target: str, body: bytes | None) -> tuple[int, bytes]:
-        """Errors: OSError, HTTPException."""
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        with _watched(self._connection.sock, self._until):
-            self.was_sent = True
-            self._connection.request(method, target, body, headers)
-            response = self._connection.getresponse()
-            data = response.read(MOST_BYTES + 1)
-            if len(data) > MOST_BYTES:
-                raise _TooLarge
-            self.may_be_kept = not response.will_close
-            return response.status, data
-
-
-@contextmanager
-def _watched(sock: socket.socket, until: float) -> Iterator[None]:
-    """Whatever is done on ``sock`` has ended by ``until``."""
-    left = max(0.1, until - time.monotonic())
-    sock.settimeout(left)
-    watch = threading.Timer(left, _cut, [sock])
-    watch.daemon = True
-    watch.start()
-    try:
-        yield
-    finally:
-        watch.cancel()
-
-
-def _cut(sock: socket.socket) -> None:
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return
-
-
-def _new_context(verify: str | bool) -> ssl.SSLContext:
-    """Errors: OSError for a PEM that is none."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if isinstance(verify, str):
-        context.load_verify_locations(cadata=verify)
-    elif verify:
-        context.load_default_certs()
-    else:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _no_tls(node_uuid: str, error: OSError) -> SteelyardError:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return DeviceRefused(
-            f"whoever answers at the address of node {node_uuid}'s agent does not hold the certificate that the agent "
-            f"sent ({error.verify_message}); nothing was told to it. Boot the ramdisk again, and look for two machines "
-            "with one address."
-        )
-    return DeviceUnreachable(f"the agent of node {node_uuid} cannot be spoken to by TLS: {reason(error)}")
 
 
 def _answer(status: int, data: bytes) -> Any:

@@ -7,9 +7,7 @@ Rule 2  Authorization goes to the host it was given for and to no other.
 
 from __future__ import annotations
 
-import base64
 import http.client
-import re
 import socket
 import ssl
 import threading
@@ -18,20 +16,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
-from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from steelyard_common.addresses import Address, Network, is_allowed
-from steelyard_common.errors import DeviceUnreachable, Forbidden, InvalidRequest, NotFound
+from steelyard_common.errors import DeviceUnreachable, Forbidden, InvalidRequest
 from steelyard_common.outward import connect, reason
 
 from ..domain.artifacts import shown, split
 from . import Opened, Validator, Wanted
+from .http_words import PORTS, at_end, check_status, headers_for, next_url, opened, reason_of, translated
 
-PORTS = {"http": 80, "https": 443}
-CHUNK = 256 * 1024
 REDIRECTS = (301, 302, 303, 307, 308)
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-_UNSATISFIED = re.compile(r"bytes \*/(\d+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,18 +49,18 @@ class Http:
 
     @contextmanager
     def open(self, wanted: Wanted, offset: int, known: Validator) -> Iterator[Opened]:
-        asked = _asked(wanted, offset, known)
+        asked = headers_for(wanted, offset, known)
         with self.request(wanted, asked) as response:
             if response.status == 416 and offset:
-                opened = _at_end(response, offset, known)
+                found = at_end(response, offset, known)
             else:
                 check_status(response, wanted.url)
-                opened = _opened(response, wanted, offset, known)
-            if opened is not None:
-                yield opened
+                found = opened(response, wanted, offset, known)
+            if found is not None:
+                yield found
                 return
-        with self.open(wanted, 0, Validator()) as opened:  # there is less than we have: something else
-            yield opened
+        with self.open(wanted, 0, Validator()) as anew:  # there is less than we have: something else
+            yield anew
 
     @contextmanager
     def request(
@@ -77,7 +72,7 @@ class Http:
             with self._limited(wanted) as watched:
                 connection = self._connect(watched, url)
                 try:
-                    with _translated(url, wanted):
+                    with translated(url, wanted):
                         response = self._ask(connection, wanted, url, sent, method)
                 except BaseException:
                     connection.close()
@@ -86,7 +81,7 @@ class Http:
                 if response.status not in REDIRECTS:
                     yield response
                     return
-                url = _next(url, response.headers.get("Location"), wanted, sent)
+                url = next_url(url, response.headers.get("Location"), wanted, sent)
             finally:
                 connection.close()
         raise InvalidRequest(f"{shown(wanted.url)} redirects more than {self._rules.redirects} times")
@@ -133,7 +128,10 @@ class Http:
                 self._judge_by_name(wanted, host, port)
                 sock = self._reach(wanted, str(proxy.hostname), proxy.port or 3128)
         except OSError as error:
-            raise DeviceUnreachable(f"{host} cannot be reached: {reason(error)}") from error
+            raise DeviceUnreachable(
+                f"{host} cannot be reached: {reason(error)}. See that the boot service gets there: name, network, "
+                "proxy (driver_info image_http_proxy, image_https_proxy)"
+            ) from error
         wanted.watch(lambda: _cut(sock))
         try:
             if proxy is not None and parts.scheme == "https":
@@ -143,7 +141,7 @@ class Http:
                 sock = self._tls.wrap_socket(sock, server_hostname=host)
         except (OSError, http.client.HTTPException) as error:
             sock.close()
-            raise DeviceUnreachable(f"{host} cannot be reached: {_reason(error, wanted)}") from error
+            raise DeviceUnreachable(f"{host} cannot be reached: {reason_of(error, wanted)}") from error
         wanted.watch(lambda: _cut(sock))
         connection = http.client.HTTPConnection(host, port)
         connection.sock = sock
@@ -174,21 +172,6 @@ def refusal(host: str) -> str:
     )
 
 
-def authorization_header(text: str) -> str:
-    """The header's value for what was given: such a value, ``user:password``, that in base64, or a token."""
-    text = text.strip()
-    if re.match(r"(?i)(basic|bearer)\s+\S", text):
-        return text
-    if ":" in text:
-        return f"Basic {base64.b64encode(text.encode()).decode()}"
-    try:
-        if b":" in base64.b64decode(text, validate=True):
-            return f"Basic {text}"
-    except ValueError:
-        pass
-    return f"Bearer {text}"
-
-
 def proxy_of(wanted: Wanted, parts: SplitResult) -> SplitResult | None:
     """The proxy for this URL. Errors: InvalidRequest."""
     if wanted.proxies is None:
@@ -204,104 +187,6 @@ def proxy_of(wanted: Wanted, parts: SplitResult) -> SplitResult | None:
     if proxy.scheme != "http" or not proxy.hostname or proxy.username is not None:
         raise InvalidRequest("a proxy is http://<host>:<port>, without user and password")
     return proxy
-
-
-def check_status(response: http.client.HTTPResponse, url: str) -> None:
-    """Errors: as the server's answer says."""
-    status = response.status
-    if status in (200, 206, 304):
-        return
-    said = f"{shown(url)}: the server answered {status} {response.reason}".rstrip()
-    if status in (404, 410):
-        raise NotFound(f"{said}. Look whether the URL is right and the file is there")
-    if status in (401, 403, 407):
-        raise Forbidden(f"{said}. Look whether it needs authorization, and whether what was given is right")
-    if status in (408, 425, 429) or status >= 500:
-        raise DeviceUnreachable(said)
-    raise InvalidRequest(said)
-
-
-def _asked(wanted: Wanted, offset: int, known: Validator) -> dict[str, str]:
-    asked = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "steelyard-boot", "Connection": "close"}
-    if wanted.authorization:
-        asked["Authorization"] = authorization_header(wanted.authorization)
-    strong = known.etag if known.etag and not known.etag.startswith("W/") else None
-    if offset:
-        asked["Range"] = f"bytes={offset}-"
-        validator = strong or known.last_modified
-        if validator:
-            asked["If-Range"] = validator
-    else:
-        if known.etag:
-            asked["If-None-Match"] = known.etag
-        if known.last_modified:
-            asked["If-Modified-Since"] = known.last_modified
-    return asked
-
-
-def _next(url: str, location: str | None, wanted: Wanted, headers: dict[str, str]) -> str:
-    """Where a redirect leads. Errors: InvalidRequest."""
-    if not location:
-        raise InvalidRequest(f"{shown(url)} redirects and does not say where to")
-    there = urljoin(url, location)
-    before, after = urlsplit(url), split(there)
-    if after.scheme not in PORTS:
-        raise InvalidRequest(f"{shown(url)} redirects to {shown(there)}, which is no http(s) URL")
-    if before.scheme == "https" and after.scheme == "http" and not wanted.is_pinned:
-        raise InvalidRequest(f"{shown(url)} redirects from https to http: give a checksum, or the last URL")
-    if (before.scheme, before.netloc) != (after.scheme, after.netloc):
-        headers.pop("Authorization", None)
-    return there
-
-
-def _opened(response: http.client.HTTPResponse, wanted: Wanted, offset: int, known: Validator) -> Opened | None:
-    """None: what came cannot be joined to what we have."""
-    headers, url = response.headers, wanted.url
-    if response.status == 304:
-        if offset or not known:
-            raise DeviceUnreachable(f"{shown(url)}: the server says that it is unchanged (304), and was not asked")
-        return Opened(offset=0, total=None, validator=known, data=iter(()), is_unchanged=True)
-    coding = headers.get("Content-Encoding", "identity")
-    if coding.lower() != "identity":
-        raise InvalidRequest(f"{shown(url)}: the server sends it packed ({coding[:40]}), though it was asked not to")
-    length = response.length
-    begins, total = 0, length
-    if response.status == 206:
-        found = _RANGE.fullmatch(headers.get("Content-Range", ""))
-        if found is None or int(found.group(1)) != offset:
-            return None
-        begins = offset
-        total = int(found.group(3)) if found.group(3) != "*" else None if length is None else offset + length
-    validator = Validator(etag=headers.get("ETag"), last_modified=headers.get("Last-Modified"))
-    return Opened(
-        offset=begins, total=total, validator=validator, data=_chunks(response, wanted),
-        content_type=headers.get("Content-Type", ""),
-    )  # fmt: skip
-
-
-def _at_end(response: http.client.HTTPResponse, offset: int, known: Validator) -> Opened | None:
-    """Nothing follows what we have: it is whole."""
-    found = _UNSATISFIED.fullmatch(response.headers.get("Content-Range", ""))
-    if found is None or int(found.group(1)) != offset:
-        return None
-    return Opened(offset=offset, total=offset, validator=known, data=iter(()))
-
-
-def _chunks(response: http.client.HTTPResponse, wanted: Wanted) -> Iterator[bytes]:
-    while True:
-        with _translated(wanted.url, wanted):
-            data = response.read1(CHUNK)
-        if not data:
-            return
-        yield data
-
-
-@contextmanager
-def _translated(url: str, wanted: Wanted) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, http.client.HTTPException) as error:
-        raise DeviceUnreachable(f"{shown(url)} could not be fetched: {_reason(error, wanted)}") from error
 
 
 def _tunnel(sock: socket.socket, host: str, port: int) -> None:
@@ -324,13 +209,3 @@ def _cut(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError:
         return
-
-
-def _reason(error: Exception, wanted: Wanted) -> str:
-    if time.monotonic() >= wanted.until:
-        return "the time for it is over"
-    if isinstance(error, TimeoutError):
-        return "nothing came for too long"
-    if isinstance(error, http.client.IncompleteRead):
-        return "it ended in the middle"
-    return reason(error)

@@ -16,7 +16,8 @@ from steelyard_common.errors import DeviceUnreachable, InvalidRequest
 from ..domain import oci
 from ..domain.oci import OciName
 from . import Opened, Validator, Wanted
-from .download import Http, authorization_header, check_status
+from .download import Http
+from .http_words import authorization_header, check_status
 
 MOST_BYTES = 4 * 1024 * 1024  # of a manifest, as the distribution specification has it
 _ACCEPT = ", ".join((*oci.MANIFESTS, *oci.INDEXES))

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from steelyard_common.provider import Clock, Functions, StepFunction
+from steelyard_common.contracts.steps import Failed, StepResult
+from steelyard_common.errors import Conflict
+from steelyard_common.provider import Clock, Functions, Slice, StepFunction
 from steelyard_common.provider.fakes import FAKE, switched
 from steelyard_common.provider.slices import by_implementation, nothing_to_do
 
 from ..domain.boot_model import Purpose
 from ..domain.catalogue import BOOTS, STEPS
+from ..service.artifacts import Unmade
 from ..service.deploying import Deploying
 from ..service.ramdisks import Ramdisks
 from ..service.steps import in_order, look_at_image, look_at_ramdisk, no_installer, unless_adopted
@@ -40,10 +43,22 @@ def step_functions(clock: Clock, works: Works | None = None) -> Functions:
         row: dict[str, StepFunction] = {FAKE: fake}
         if spec.interface == "deploy":
             row["noop"] = nothing_to_do
-        table[spec.interface, spec.name] = by_implementation(
-            {**row, **_always(spec.name), **own.get((spec.interface, spec.name), {})}
+        table[spec.interface, spec.name] = settled(
+            by_implementation({**row, **_always(spec.name), **own.get((spec.interface, spec.name), {})})
         )
     return table
+
+
+def settled(function: StepFunction) -> StepFunction:
+    """What cannot be fetched or made here fails the step: a message that is given again would go round for hours."""
+
+    def run(piece: Slice) -> StepResult:
+        try:
+            return function(piece)
+        except Unmade as error:
+            return Failed(error=Conflict(error.message))
+
+    return run
 
 
 def _always(name: str) -> Row:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from uuid import uuid4
 
 import orjson
 from steelyard_common.db import Database
-from steelyard_common.errors import InvalidRequest, Unavailable, from_dict
+from steelyard_common.errors import InvalidRequest, SteelyardError, Unavailable, from_dict
 
 from ..domain import artifacts as rules
 from ..domain import checksums
@@ -30,6 +31,10 @@ from . import metrics
 Row = Mapping[str, Any]
 TOLD_S = 20.0  # for so long a failure is told to whoever wishes the same; who wishes later has it tried again
 TOUCH_S = 60.0  # that it is used is written down once in so long
+
+
+class Unmade(Unavailable):
+    """It could not be fetched or made here, and asking again at once does not help: no room, no folder, no time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +77,8 @@ class Artifacts:
 
         Of what has no checksum the source is asked now and then whether it changed (``FetchRules.fresh_s``).
 
-        Errors: InvalidRequest, Forbidden, NotFound, DeviceUnreachable, Unavailable, Unsupported: why it could not be
-        fetched, told for ``TOLD_S``.
+        Errors: InvalidRequest, Forbidden, NotFound, DeviceUnreachable, Unmade, Unsupported: why it could not be
+        fetched, told for ``TOLD_S``. Unavailable.
         """
         rules.check(wish, allow_md5=self._limits.allow_md5)
         key = self._wish_key(wish)
@@ -84,7 +89,7 @@ class Artifacts:
             self._use(found, now)
             return self._artifact(found)
         if row is not None and row["status"] == "failed" and row["settled_at"] + timedelta(seconds=TOLD_S) > now:
-            raise from_dict(row["error"])
+            raise _told(row["error"])
         if row is None or row["status"] in ("done", "failed"):
             row = self._begin(wish, key, row, now)
         return rules.progress(row)
@@ -114,7 +119,7 @@ class Artifacts:
     ) -> Artifact:
         """What was made here. ``secret_name``: only who is told its name finds it; else its checksum leads to it.
 
-        Errors: InvalidRequest, Unavailable when there is no room.
+        Errors: InvalidRequest, Unmade when there is no room, Unavailable.
         """
         if kind not in rules.KINDS:
             raise InvalidRequest(f"an artifact is one of {', '.join(rules.KINDS)}, and no {kind}")
@@ -128,7 +133,7 @@ class Artifacts:
             }  # fmt: skip
             return self._artifact(place(self._database, self._shelf.storage, draft, row, now))
         except OSError as error:
-            raise Unavailable(f"{name} cannot be written to boot's folder: {error.strerror}") from error
+            raise Unmade(f"{name} cannot be written to boot's folder: {error.strerror}") from error
         finally:
             draft.unlink(missing_ok=True)
 
@@ -145,7 +150,7 @@ class Artifacts:
         free = self._shelf.free_bytes() - self._limits.spare_bytes
         needed = content.stat().st_size if isinstance(content, Path) else 0
         if needed > free:
-            raise Unavailable(no_room(needed, free, self._limits.spare_bytes))
+            raise Unmade(no_room(needed, free, self._limits.spare_bytes))
         with draft.open("wb") as file:
             if isinstance(content, Path):
                 with content.open("rb") as source:
@@ -222,6 +227,21 @@ class Artifacts:
 
     def _artifact(self, row: Row) -> Artifact:
         return as_artifact(row, self._url())
+
+
+@contextmanager
+def saying_which(name: str) -> Iterator[None]:
+    """Errors that are raised inside say for what it was wanted."""
+    try:
+        yield
+    except SteelyardError as error:
+        raise type(error)(f"{name}: {error.message}", detail=error.detail) from error
+
+
+def _told(document: Mapping[str, Any]) -> SteelyardError:
+    """Why a fetch failed."""
+    error = from_dict(dict(document))
+    return Unmade(error.message) if isinstance(error, Unavailable) else error
 
 
 def as_artifact(row: Row, url: str) -> Artifact:

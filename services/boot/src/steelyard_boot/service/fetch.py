@@ -187,10 +187,11 @@ class OneFetch:
                 with suppress(OSError):
                     draft.path.unlink()
                 raise DeviceUnreachable(f"{shown(wanted.url)} changed while it was fetched")
+            page = " What came is a web page: look whether the URL is right" if _is_page(opened) else ""
             raise InvalidRequest(
                 f"{shown(wanted.url)} has the {each.algorithm} {sums[each.algorithm]}, and {each.value} was expected: "
                 "it is not what was meant, or the checksum is an old one. Compare both with what the image's "
-                "publisher says"
+                f"publisher says.{page}"
             )
 
     def _settle(self, job: Job, wanted: Wanted, draft: Draft, opened: Opened) -> None:
@@ -254,6 +255,10 @@ class OneFetch:
             store.fill_references(connection, job.row["wish_key"], key)
 
 
+def _is_page(opened: Opened) -> bool:
+    return opened.content_type.lower().startswith("text/html")
+
+
 def _refuse_page(opened: Opened, wanted: Wanted, kind: str) -> None:
-    if opened.content_type.lower().startswith("text/html") and not wanted.is_pinned:
+    if _is_page(opened) and not wanted.is_pinned:
         raise InvalidRequest(f"{shown(wanted.url)} is a web page and no {kind}: look whether the URL is right")

@@ -23,6 +23,7 @@ from steelyard_common.errors import (
 from steelyard_common.provider import Clock, Slice
 from steelyard_common.telemetry import get_logger
 
+from ..domain.agent_errors import remedy_for
 from ..domain.sessions import Session
 from ..drivers.agent import MISMATCH, SUCCEEDED, AgentClient, Command, Door
 from .agents import Agents
@@ -193,4 +194,7 @@ def ours(commands: Sequence[Command], name: str, marked: str) -> Command | None:
 
 
 def failure(name: str, command: Command) -> DeviceRefused:
-    return DeviceRefused(f"{name} failed on the agent: {command.error or command.status}")
+    """In the agent's words, and with what to do about it where that is known."""
+    said = (command.error or command.status).rstrip(" .")
+    remedy = remedy_for(said)
+    return DeviceRefused(f"{name} failed on the agent: {said}{f'. {remedy}' if remedy else ''}")

@@ -15,7 +15,7 @@ from ..domain import config_drive
 from ..domain.artifacts import Artifact, Fetching, Proxies, Wish
 from ..domain.images import Image, ImageRules
 from ..drivers.iso import files_image
-from .artifacts import Artifacts
+from .artifacts import Artifacts, saying_which
 from .inventory import Inventory
 
 AUTHORIZATIONS = ("/image_request_authorization_secret", "/image_pull_secret")
@@ -39,7 +39,8 @@ class InstanceParts:
             authorization=_sealed_authorization(piece), convert_to_raw=self._rules.raw,
             proxies=proxies if made.proxies else None,
         )  # fmt: skip
-        found = self._artifacts.want(wish, self._clock())
+        with saying_which("image_source"):
+            found = self._artifacts.want(wish, self._clock())
         self._artifacts.keep(f"node:{piece.node['uuid']}:image", wish)
         return found
 

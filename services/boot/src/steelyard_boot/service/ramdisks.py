@@ -18,7 +18,7 @@ from ..domain.node_for_boot import FAKE, BootOf, Identity, NodeForBoot
 from ..domain.ramdisk_choice import Defaults, choose
 from ..domain.reverse import Called, called
 from .agents import Agents
-from .artifacts import Artifacts
+from .artifacts import Artifacts, saying_which
 from .boots import Prepared
 
 FETCH_S = 2.0
@@ -88,7 +88,7 @@ class Ramdisks:
             for part, url in (("kernel", chosen.kernel), ("ramdisk", chosen.ramdisk), ("iso", chosen.iso))
             if url
         }
-        found = self._fetched(piece, wishes, f"node:{node.uuid}:ramdisk")
+        found = self._fetched(piece, wishes, f"node:{node.uuid}:ramdisk", chosen.names)
         if isinstance(found, Again):
             return found
         token = self._agents.sealed_token() if node.by_media else None
@@ -119,7 +119,8 @@ class Ramdisks:
             ("kernel", info.get("kernel")), ("ramdisk", info.get("ramdisk")),
         )  # fmt: skip
         wishes = {part: Wish(url=str(url), kind=part, project=_project(piece.node)) for part, url in parts if url}
-        found = self._fetched(piece, wishes, f"node:{node.uuid}:instance")
+        names = {"iso": "instance_info boot_iso"} | {part: f"instance_info {part}" for part in ("kernel", "ramdisk")}
+        found = self._fetched(piece, wishes, f"node:{node.uuid}:instance", names)
         if isinstance(found, Again):
             return found
         words = info.get("ramdisk_kernel_arguments")
@@ -147,13 +148,16 @@ class Ramdisks:
         self._agents.forget(node.uuid)
         self._artifacts.release(f"node:{node.uuid}:" if whole else f"node:{node.uuid}:ramdisk")
 
-    def _fetched(self, piece: Slice, wishes: Mapping[str, Wish], reference: str) -> dict[str, Artifact] | Again:
-        """All of them, or how far the first is that is not here yet."""
+    def _fetched(
+        self, piece: Slice, wishes: Mapping[str, Wish], reference: str, names: Mapping[str, str]
+    ) -> dict[str, Artifact] | Again:
+        """All of them, or how far the first is that is not here yet. ``names``: of the parts, for errors."""
         now = self._clock()
         found: dict[str, Artifact] = {}
         waiting: list[Fetching] = []
         for part, wish in wishes.items():
-            got = self._artifacts.want(wish, now)
+            with saying_which(names[part]):
+                got = self._artifacts.want(wish, now)
             self._artifacts.keep(f"{reference}:{part}", wish)
             if isinstance(got, Fetching):
                 waiting.append(got)

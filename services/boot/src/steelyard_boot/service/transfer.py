@@ -157,7 +157,8 @@ def receive(opened: Opened, draft: Draft, progress: Progress, room: Room, url: s
         _sync_quietly(draft, progress)
     if opened.total is not None and draft.size != opened.total:
         raise DeviceUnreachable(
-            f"{what}: the server said {opened.total} bytes ({amount(opened.total)}) and sent {draft.size}"
+            f"{what}: the server said {opened.total} bytes ({amount(opened.total)}) and sent {draft.size}. It is cut "
+            "short where it comes from or on the way: fetch it by hand to see, and have it published anew"
         )
 
 

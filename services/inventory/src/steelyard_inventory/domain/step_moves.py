@@ -9,7 +9,7 @@ from typing import Any
 from steelyard_common.contracts.steps import Outcome
 from steelyard_common.errors import OutcomeUnknown, SteelyardError, Unsupported
 
-from .choosing import HEARTBEAT
+from .choosing import HEARTBEAT, WAIT
 from .plans import ANY
 from .runs import Run, Status, StepRun, StepStatus
 
@@ -96,6 +96,11 @@ def finished(step: StepRun, status: StepStatus, now: datetime, error: SteelyardE
 
 
 def too_late(step: StepRun, node_uuid: str) -> OutcomeUnknown:
+    if step.status is StepStatus.WAITING and step.signal == HEARTBEAT and step.name != WAIT:
+        return OutcomeUnknown(
+            f"Step {step.label} waited for the agent until its deadline. It was at work and called no more: the "
+            "machine crashed, was switched off or lost its network. Look at its console, then begin this work again."
+        )
     if step.status is StepStatus.WAITING and step.signal == HEARTBEAT:
         return OutcomeUnknown(
             f"Step {step.label} waited for heartbeat until its deadline, and no agent called. GET /v1/nodes/{node_uuid}"

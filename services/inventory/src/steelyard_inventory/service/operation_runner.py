@@ -21,9 +21,10 @@ from steelyard_common.telemetry import get_logger
 from ..domain import operations as rules
 from ..domain.operations import Outcome, Status
 from ..store import operations as store
-from .lifecycle import Caller, Command, Lifecycle
+from .lifecycle import Caller, Lifecycle
 from .loop import Loop
 from .operation_facts import tell
+from .verb_batch import Command
 from .workers import Clock
 
 log = get_logger(__name__)
