@@ -103,7 +103,8 @@ def heard() -> Iterator[tuple[Listener, dict[str, Any]]]:
             _go_wrong(operator)
             listener.wait(lambda: {"operation-finished", "call-refused", "allocation-failed"} <= listener.facts())
             document = operator.ask("GET", "/v1/asyncapi.json")
-            listener.ask_services({name.split(".")[0] for name in document["operations"] if ".qry." in name})
+            requests = {name for name in document["operations"] if ".qry." in name or ".cmd." in name}
+            listener.ask_services({name.split(".")[0] for name in requests})
         yield listener, document
 
 
