@@ -13,6 +13,7 @@ from ipaddress import ip_address
 
 from .addresses import Address
 from .errors import Forbidden
+from .names import OF_STRANGERS
 
 Judge = Callable[[Address], bool]
 
@@ -22,9 +23,7 @@ def connect(host: str, port: int, judge: Judge, refusal: str, until: float) -> s
 
     Errors: OSError, Forbidden.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    if not found:
-        raise OSError("it has no address")
+    found = OF_STRANGERS.find(host, port, max(0.1, until - time.monotonic()))
     for *_, place in found:
         if not judge(ip_address(str(place[0]).partition("%")[0])):
             raise Forbidden(refusal)

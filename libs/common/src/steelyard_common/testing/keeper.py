@@ -12,7 +12,6 @@ import os
 import selectors
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,7 +19,6 @@ from pathlib import Path
 from ..embedded import EmbeddedNats, EmbeddedPostgres
 
 FIRST_CLIENT_S = 30
-_KEEPERS: list[subprocess.Popen[bytes]] = []  # they end after us: never waited for, never forgotten
 
 
 def join(kind: str, folder: Path) -> tuple[str, socket.socket]:
@@ -39,11 +37,13 @@ def join(kind: str, folder: Path) -> tuple[str, socket.socket]:
 def _start(kind: str, folder: Path) -> None:
     command = [sys.executable, "-m", "steelyard_common.testing.keeper", kind, str(folder)]
     with (folder / "keeper.log").open("wb") as log:
-        _KEEPERS.append(
-            subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        )
+        files = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, log.fileno(), 1),
+            (os.POSIX_SPAWN_DUP2, log.fileno(), 2),
+        ]
+        # It ends after us and is waited for by nobody, about which subprocess would complain.
+        os.posix_spawn(sys.executable, command, os.environ, file_actions=files, setsid=True)
 
 
 def _wait_for_url(folder: Path) -> None:

@@ -20,6 +20,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from steelyard_common.addresses import Address, Network, is_allowed
 from steelyard_common.errors import DeviceUnreachable, Forbidden, InvalidRequest
+from steelyard_common.names import OF_STRANGERS
 from steelyard_common.outward import connect, reason
 
 from ..domain.artifacts import shown, split
@@ -157,7 +158,7 @@ class Http:
         """What a proxy will be asked for: it resolves by itself, so this is as near as we come."""
         if not wanted.is_tenants:
             return
-        for *_, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        for *_, place in OF_STRANGERS.find(host, port, self._rules.connect_s):
             if not self._may(wanted, ip_address(str(place[0]).partition("%")[0])):
                 raise Forbidden(refusal(host))
 

@@ -19,6 +19,7 @@ from pyghmi import exceptions
 from pyghmi.ipmi.private import simplesession
 
 from ...errors import DeviceRefused, DeviceUnreachable, OutcomeUnknown, SteelyardError
+from ...names import OF_BMCS
 from ..deadline import Deadline
 from ..driver_info import IpmiTarget
 
@@ -26,6 +27,7 @@ HASHES = {17: 256, 3: 1}  # cipher suite → pyghmi's word for its hash
 RESEND_S = (1.0, 1.5, 2.0, 3.0)  # UDP: after so long without an answer a repeatable request is sent again
 WRITE_ANSWER_S = 6.0  # how long the answer to a request that is never sent twice is waited for
 RMCP = b"\xff\x07"
+NAME_S = 5.0  # to find the BMC's address: this is done when no deadline is known yet
 BAD_CREDENTIALS = (
     "incorrect password",
     "unauthorized name",
@@ -86,13 +88,14 @@ class RmcpSession(simplesession.Session):  # type: ignore[misc]  # pyghmi ships 
     def _assignsocket(self) -> socket.socket:
         """A connected socket: a BMC's host that refuses the port (ICMP) is noticed at once, strangers are not heard."""
         try:
-            family, kind, proto, _, address = socket.getaddrinfo(*self._where, type=socket.SOCK_DGRAM)[0]
+            found = OF_BMCS.find(*self._where, NAME_S, socket.SOCK_DGRAM)
+            family, kind, proto, _, address = found[0]
             udp = socket.socket(family, kind, proto)
             udp.setblocking(False)
             udp.connect(address)
         except OSError as error:
             raise DeviceUnreachable(
-                f"{self._where[0]} cannot be reached: {error.strerror or 'no such host'}"
+                f"{self._where[0]} cannot be reached: {error.strerror or error}"
             ) from error
         self._poll.register(udp, select.POLLIN)
         return udp

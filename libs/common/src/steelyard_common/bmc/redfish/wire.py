@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from ...names import OF_BMCS
+
+CONNECT_S = 30.0  # where the request has no limit of its own
 
 
 class Wire:
@@ -53,6 +59,34 @@ class _Traced:
         self.wire.connected(self.sock)  # type: ignore[attr-defined]
         # urllib3 would warn at each request; verify false is an operator's written decision.
         self.is_verified = True
+
+    def _new_conn(self) -> socket.socket:
+        """As urllib3's, but the name is looked for within the time to connect, too, and kept."""
+        host, port = self.host, self.port  # type: ignore[attr-defined]
+        limit = self.timeout  # type: ignore[attr-defined]
+        until = time.monotonic() + (limit if isinstance(limit, (int, float)) else CONNECT_S)
+        try:
+            places = [place for *_, place in OF_BMCS.find(host, port, until - time.monotonic())]
+        except socket.gaierror as error:
+            raise NameResolutionError(host, self, error) from error  # type: ignore[arg-type]
+        except OSError as error:
+            raise NewConnectionError(self, f"the name {host}: {error}") from error  # type: ignore[arg-type]
+        failure: OSError | None = None
+        for place in places:
+            try:
+                return self._connected(place, max(until - time.monotonic(), 0.001))
+            except OSError as error:
+                failure = error
+        if isinstance(failure, TimeoutError):
+            raise ConnectTimeoutError(self, f"{host} takes too long to connect to") from failure
+        raise NewConnectionError(self, f"no connection: {failure}") from failure  # type: ignore[arg-type]
+
+    def _connected(self, place: tuple[Any, ...], timeout_s: float) -> socket.socket:
+        """Errors: OSError."""
+        sock = socket.create_connection(place[:2], timeout_s)
+        for option in self.socket_options or ():  # type: ignore[attr-defined]
+            sock.setsockopt(*option)
+        return sock
 
     def send(self, data: Any) -> None:
         if self.sock is None:  # type: ignore[attr-defined]
