@@ -24,7 +24,7 @@ $(STAMP): constraints.txt requirements-dev.txt $(addsuffix /pyproject.toml,$(PAC
 	  -r requirements-dev.txt $(addprefix -e ,$(PACKAGES))
 	@touch $@
 
-demo: venv ## enrol a rack of 12 simulated machines, verify them, cycle their power; stays up until Ctrl-C (ONESHOT=1: ends)
+demo: venv ## 12 simulated machines: enrolled, verified, inspected, cleaned, deployed; stays up until Ctrl-C (ONESHOT=1: ends)
 	@$(BIN)/steelyard demo
 
 test: venv ## all tests that need no root and no hardware-like lab

@@ -32,7 +32,7 @@ class Api:
     def put(self, path: str, body: dict[str, Any]) -> Any:
         return self.call("PUT", path, body)
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float = 30) -> Any:
+    def call(self, method: str, path: str, body: Any = None, *, timeout_s: float = 30) -> Any:
         """The decoded answer. Errors: InvalidRequest (400), Conflict (409), else Unavailable with the API's words."""
         where = urlsplit(self.url)
         connection = http.client.HTTPConnection(where.hostname or "127.0.0.1", where.port, timeout=timeout_s)

@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     upgrade.add(check)
     check.set_defaults(run=lambda options: upgrade.run(options, _layout(options)))
     show_demo = group.add_parser(
-        "demo", help="a rack of simulated machines: enrolled, verified, power cycled (ONESHOT=1: then ends)"
+        "demo", help="a rack of simulated machines: from a BMC address to a running image (ONESHOT=1: then ends)"
     )
     _add_up(show_demo)
     show_demo.add_argument("--rack", type=int, default=12, metavar="N", help="how many machines (default: 12)")

@@ -25,7 +25,7 @@ from .suite import SERVICES, Options, Suite, is_service
 WATCH_EVERY_S = 0.2
 READY_S = 90.0
 HOPELESS = 4  # a child that ended so often before the suite was ready will not come up
-Job = Callable[[Api, threading.Event], int]
+Job = Callable[[Suite, Api, threading.Event], int]
 
 
 class Supervisor:
@@ -77,7 +77,7 @@ class Supervisor:
             self._tell()
             self._write("ready")
             if self._job is not None:
-                self._status = self._job(api, self._stop)
+                self._status = self._job(suite, api, self._stop)
                 if self._leave_after_job:
                     self._stop.set()
         except SteelyardError as error:
@@ -145,8 +145,8 @@ class Supervisor:
         clouds = self._options.layout.clouds
         self._report(f"Steelyard is up: {self._options.url}/v1")
         self._report(f"  export OS_CLIENT_CONFIG_FILE={clouds} OS_CLOUD=steelyard")
-        self._report(f"  {_beside('baremetal')} node list")
-        self._report(f"  {_beside('steelyard')} status --data {self._options.layout.root}")
+        self._report(f"  {beside('baremetal')} node list")
+        self._report(f"  {beside('steelyard')} status --data {self._options.layout.root}")
 
     def _fail(self, reason: str) -> None:
         if self._stop.is_set() and self._state.phase == "stopping":
@@ -188,7 +188,7 @@ class Supervisor:
         print(line, flush=True)
 
 
-def _beside(program: str) -> str:
+def beside(program: str) -> str:
     """How to call a program of this environment."""
     folder = os.path.dirname(sys.executable)
     return program if folder in os.environ.get("PATH", "").split(os.pathsep) else os.path.join(folder, program)

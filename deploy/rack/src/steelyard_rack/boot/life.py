@@ -15,7 +15,7 @@ from .expanding import Settings
 from .ipxe import Broken, Image, Ipxe, Kernel, OwnDisk, Reboot
 from .world import World
 
-POST_S, KERNEL_S = (5.0, 12.0), (8.0, 15.0)
+POST_S, KERNEL_S = (15.0, 30.0), (8.0, 15.0)
 NOTHING = "nothing that boots"
 LOCAL = ("Hdd", "None", "Usb")
 NETWORK = ("Pxe", "UefiHttp")
