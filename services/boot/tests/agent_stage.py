@@ -132,7 +132,7 @@ def stage(database: Database, bus: MemoryBus, clock: SetClock, folder: Path, **c
         running(database, folder / "artifacts", clock=clock, artifacts_files=(files,)) as artifacts,
         scripted_agent("unknown", folder) as agent,
     ):
-        works = make_works(given, parts, agents, inventory, artifacts.artifacts, boots, clock)
+        works = make_works(given, parts, agents, inventory, artifacts.artifacts, boots, clock, database=database)
         provider = StepProvider(bus, step_functions(clock, works), site=SITE, service="boot", instance="boot-1.test")
         engine = StepEngine(provider=provider, bus=bus, clock=clock)
         made = node(

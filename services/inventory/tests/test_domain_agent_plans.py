@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from steelyard_common.contracts.catalogue import StepSpec
 from steelyard_common.errors import Conflict, InvalidRequest
 from steelyard_inventory.domain.plan_rows import from_row, to_row
 from steelyard_inventory.domain.planning import plan
@@ -409,3 +410,59 @@ def test_whatever_an_agent_says_the_plan_stays_whole(steps: Any, version: Any, k
         told_before[-1]
     )
     assert all(to_row(step.index, from_row(step)) == step for step in after)
+
+
+# ---- what belongs to the instance: secure boot, names in the DNS
+
+SECURE = replace(NODE, instance_info={"capabilities": {"secure_boot": "true"}, "image_source": "http://x"})
+
+
+def _secure(node: NodeFacts, kind: Kind, **params: Any) -> list[str]:
+    found = planned(kind, node, **params)
+    steps: list[Any] = list(found.steps)
+    if kind is Kind.DEPLOY and any(step.label == "deploy.read_agent_steps" for step in steps):
+        run = run_of(kind, found, "deploy.read_agent_steps")
+        steps = [*run.steps[: run.current_step], *told(run, says() | {"agent_steps": says()["agent_steps"] | {
+            "kind": "deploy"}}, node)]  # fmt: skip
+    return [f"{step.name} {step.args['target']}" if "target" in step.args else step.name for step in steps]
+
+
+def test_secure_boot_is_on_before_the_instance_boots_and_off_when_it_goes() -> None:
+    deployed = _secure(SECURE, Kind.DEPLOY)
+    at = deployed.index("set_secure_boot True")
+    assert deployed[at - 1 : at + 2] == ["boot_instance", "set_secure_boot True", "set_power power on"]
+    assert deployed.count("set_secure_boot True") == 1
+
+    gone = _secure(SECURE, Kind.UNDEPLOY)
+    assert gone.index("set_power power off") < gone.index("set_secure_boot False") < gone.index("tear_down")
+
+
+@pytest.mark.parametrize("interface", ["ramdisk", "anaconda"])
+def test_an_instance_without_an_agent_boots_with_secure_boot_too(interface: str) -> None:
+    info = {"capabilities": "secure_boot:true", "kernel": "k", "ramdisk": "r", "image_source": "http://x"}
+    node = replace(SECURE, interfaces=INTERFACES | {"deploy": interface}, instance_info=info)
+    steps = _secure(node, Kind.DEPLOY)
+    assert steps[steps.index("set_secure_boot True") + 1] == "set_power power on"
+
+
+@pytest.mark.parametrize(
+    "node",
+    [NODE, replace(SECURE, instance_info={"capabilities": {"secure_boot": "false"}}, properties={
+        "capabilities": "secure_boot:true"}), replace(SECURE, interfaces=INTERFACES | {"management": "noop"})],
+)  # fmt: skip
+def test_who_does_not_want_secure_boot_or_cannot_is_left_as_it_is(node: NodeFacts) -> None:
+    for kind in (Kind.DEPLOY, Kind.UNDEPLOY):
+        assert not [step for step in _secure(node, kind) if "secure" in step]
+
+
+def test_names_in_the_dns_come_last_and_go_with_the_machine_and_nothing_fails_for_them() -> None:
+    offered = [
+        StepSpec(interface="deploy", name=f"{verb}_dns_records", description="", kinds={kind: 0}, core=True)
+        for verb, kind in (("write", "deploy"), ("remove", "undeploy"))
+    ]
+    catalogue = [*AGENT_CATALOGUE, *offered]
+    found = plan(Kind.DEPLOY, NODE, catalogue, {}, PlanRules())
+    assert (found.steps[-1].label, found.steps[-1].optional) == ("deploy.write_dns_records", "any")
+    gone = plan(Kind.UNDEPLOY, NODE, catalogue, {}, PlanRules())
+    assert [step.name for step in gone.steps][-2:] == ["remove_dns_records", "tear_down"]
+    assert "write_dns_records" not in words(planned(Kind.DEPLOY).steps)

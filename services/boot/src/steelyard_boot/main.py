@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from steelyard_common.provider import Clock, provide
 from steelyard_common.provider.starting import now
 
 from .booting import make_booting
-from .domain.catalogue import OFFER
+from .domain.catalogue import offer
 from .drivers import Source
 from .drivers.converting import QemuImg
 from .drivers.download import Http, HttpRules
@@ -155,16 +155,25 @@ def start(settings: Settings) -> Boot:
         database, settings.sealer(), inventory, now, settings.agent_rules(), require_tls=settings.agent_require_tls,
         came=booting.trail.came,
     )  # fmt: skip
-    works = make_works(settings, parts, agents, inventory, artifacts.artifacts, booting.boots)
+    works = make_works(settings, parts, agents, inventory, artifacts.artifacts, booting.boots, database=database)
+    forgets = [booting.forget, *([works.dns.forget] if works.dns is not None else [])]
     endpoints = [
         *artifact_requests.endpoints(settings.site, artifacts.desk),
         *agent_handlers.endpoints(settings.site, agents),
         *boot_attempt_handlers.endpoints(settings.site, booting.attempts(inventory.node_uuid)),
     ]
     bus.serve(NAME, endpoints)
-    boot_attempt_handlers.listen(bus, settings.site, booting.trail.note, booting.forget)
-    provide(parts, bus, settings, OFFER, step_functions(now, works))
+    boot_attempt_handlers.listen(bus, settings.site, booting.trail.note, _all_of(forgets))
+    provide(parts, bus, settings, offer(dns=works.dns is not None), step_functions(now, works))
     return parts
+
+
+def _all_of(forgets: Sequence[Callable[[str], None]]) -> Callable[[str], None]:
+    def forget(node_uuid: str) -> None:
+        for each in forgets:
+            each(node_uuid)
+
+    return forget
 
 
 SPEC = runner.ServiceSpec(

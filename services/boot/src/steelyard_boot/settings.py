@@ -12,6 +12,7 @@ from steelyard_common.settings import DatabaseSettings, SealSettings, env, posit
 
 from .settings_agents import AgentSettings
 from .settings_dhcp import DhcpSettings
+from .settings_dns import DnsSettings
 
 _SIZE = re.compile(r"(\d+)\s*(|[KMGT])(?:i?B)?", re.IGNORECASE)
 
@@ -187,6 +188,13 @@ class BootingSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(
-    ArtifactSettings, BootingSettings, DhcpSettings, AgentSettings, DatabaseSettings, SealSettings, ProviderSettings
+    ArtifactSettings,
+    BootingSettings,
+    DhcpSettings,
+    DnsSettings,
+    AgentSettings,
+    DatabaseSettings,
+    SealSettings,
+    ProviderSettings,
 ):
     """All of it; times in seconds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from steelyard_common.db import Database
 from steelyard_common.health import Parts
 from steelyard_common.provider import Clock
 from steelyard_common.provider.starting import now
@@ -11,10 +12,12 @@ from steelyard_common.provider.starting import now
 from .domain.ramdisk_choice import Defaults
 from .drivers.agent import AgentClient
 from .drivers.agent_logs import AgentLogs
+from .drivers.dns import DnsServer
 from .handlers.steps import Works
 from .service.agents import Agents
 from .service.artifacts import Artifacts
 from .service.deploying import Deploying, Helpers
+from .service.dns import DnsRecords
 from .service.inband import InBand
 from .service.instance_parts import InstanceParts
 from .service.inventory import Inventory
@@ -26,9 +29,9 @@ from .settings import Settings
 
 def make_works(
     settings: Settings, parts: Parts, agents: Agents, inventory: Inventory, artifacts: Artifacts, boots: Boots,
-    clock: Clock = now,
+    clock: Clock = now, *, database: Database,
 ) -> Works:  # fmt: skip
-    """``parts``: what is to be stopped goes there."""
+    """``parts``: what is to be stopped goes there. Errors: InvalidRequest for a DNS server that is told in part."""
     sealer = settings.sealer()
     client = AgentClient(timeout_s=settings.agent_timeout_s)
     parts.add("agents", stop=client.close)
@@ -38,10 +41,26 @@ def make_works(
     inband = InBand(agents, client, clock, silence_s=settings.agent_heartbeat_timeout_s)
     ramdisks = Ramdisks(agents, artifacts, boots, Defaults(urls=settings.ramdisks()), clock)
     logs = AgentLogs(Path(settings.agent_logs_dir) if settings.agent_logs_dir else None, days=settings.agent_logs_days)
+    instances = InstanceParts(artifacts, inventory, sealer, rules.images, clock)
     helpers = Helpers(
-        agents=agents, inband=inband, ramdisks=ramdisks,
-        parts=InstanceParts(artifacts, inventory, sealer, rules.images, clock),
-        sealer=sealer, logs=logs, clock=clock,
+        agents=agents, inband=inband, ramdisks=ramdisks, parts=instances, sealer=sealer, logs=logs, clock=clock
     )  # fmt: skip
     deploying = Deploying(helpers, rules)
-    return Works(ramdisks=ramdisks, deploying=deploying, volumes=VolumeBoots(inventory, boots))
+    dns = _dns(settings, parts, database, instances, clock)
+    return Works(ramdisks=ramdisks, deploying=deploying, volumes=VolumeBoots(inventory, boots), dns=dns)
+
+
+def _dns(
+    settings: Settings, parts: Parts, database: Database, instances: InstanceParts, clock: Clock
+) -> DnsRecords | None:
+    """None where no server is told of. Errors: InvalidRequest."""
+    if settings.dns_server is None:
+        return None
+    host, port = settings.dns_server
+    server = DnsServer(
+        host, port, settings.dns_key(), ttl_s=settings.dns_ttl_s, timeout_s=settings.dns_timeout_s
+    )  # fmt: skip
+    lend_s = settings.dns_timeout_s + 10
+    dns = DnsRecords(database, server, settings.dns_zones(), instances.told_drive, clock, lend_s=lend_s).start()
+    parts.add("dns-records", stop=dns.stop, check=dns.is_alive)
+    return dns

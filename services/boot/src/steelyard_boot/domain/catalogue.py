@@ -6,6 +6,7 @@ What follows a deploy step (power, boot device) and what the agent's own steps a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from steelyard_common.contracts.catalogue import Offer, StepSpec, args_schema
@@ -126,6 +127,17 @@ _INSPECTION: tuple[StepSpec, ...] = (
         implementations=BOOTS, args=KEEP, timeout_s=600,
     ),
 )  # fmt: skip
+# Announced where there is a DNS server that takes updates; what becomes of them never fails a deployment.
+DNS_STEPS: tuple[StepSpec, ...] = (
+    _core(
+        "deploy", "write_dns_records", "Write the DNS records of the instance.", "deploy", implementations=WITH_AGENT,
+        alone=True, timeout_s=120, retries=0, effects=("writes DNS records",), undo="undeploy the node",
+    ),
+    _core(
+        "deploy", "remove_dns_records", "Remove the DNS records of the instance.", "undeploy",
+        implementations=WITH_AGENT, alone=True, timeout_s=120, retries=0,
+    ),
+)  # fmt: skip
 STEPS: tuple[StepSpec, ...] = (*_CORE, *_AGENT, *_DEPLOY, *_RESCUE, *_INSPECTION)
 
 OFFER = Offer(
@@ -139,6 +151,11 @@ OFFER = Offer(
     },
     steps=STEPS,
 )
+
+
+def offer(*, dns: bool) -> Offer:
+    """``dns``: there is a DNS server that takes updates."""
+    return replace(OFFER, steps=(*STEPS, *DNS_STEPS)) if dns else OFFER
 
 
 def check_ramdisk(instance_info: Mapping[str, Any]) -> None:

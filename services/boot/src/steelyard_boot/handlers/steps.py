@@ -15,9 +15,10 @@ from steelyard_common.provider.fakes import FAKE, switched
 from steelyard_common.provider.slices import by_implementation, nothing_to_do
 
 from ..domain.boot_model import Purpose
-from ..domain.catalogue import BOOTS, STEPS
+from ..domain.catalogue import BOOTS, DNS_STEPS, STEPS
 from ..service.artifacts import Unmade
 from ..service.deploying import Deploying
+from ..service.dns import DnsRecords
 from ..service.ramdisks import Ramdisks
 from ..service.steps import in_order, look_at_image, look_at_ramdisk, no_installer, unless_adopted
 from ..service.volume_boots import VolumeBoots
@@ -32,14 +33,15 @@ class Works:
     ramdisks: Ramdisks
     deploying: Deploying
     volumes: VolumeBoots
+    dns: DnsRecords | None = None
 
 
 def step_functions(clock: Clock, works: Works | None = None) -> Functions:
-    """The rows of ``domain.catalogue.STEPS``."""
+    """The rows of ``domain.catalogue``."""
     fake = switched(clock)
     own = _functions(works) if works is not None else {}
     table: dict[tuple[str, str], StepFunction] = {}
-    for spec in STEPS:
+    for spec in (*STEPS, *(DNS_STEPS if works is not None and works.dns is not None else ())):
         row: dict[str, StepFunction] = {FAKE: fake}
         if spec.interface == "deploy":
             row["noop"] = nothing_to_do
@@ -108,7 +110,12 @@ def _functions(works: Works) -> dict[tuple[str, str], Row]:
         ("rescue", "clean_up"): rescue_off,
         ("boot", "prepare_inspection"): dict.fromkeys(BOOTS, bring(Purpose.INSPECT)),
         ("boot", "tear_down_inspection"): dict.fromkeys(BOOTS, ramdisks.tear_down),
+        **(_of_dns(works.dns) if works.dns is not None else {}),
     }  # fmt: skip
+
+
+def _of_dns(dns: DnsRecords) -> dict[tuple[str, str], Row]:
+    return {("deploy", "write_dns_records"): _for(dns.write), ("deploy", "remove_dns_records"): _for(dns.remove)}
 
 
 def _for(function: StepFunction) -> Row:

@@ -49,8 +49,7 @@ class InstanceParts:
 
     def config_drive(self, piece: Slice) -> str | None:
         """As the agent takes it: a URL, or base64 of a gzipped ISO. Errors: InvalidRequest, NotFound."""
-        told = self._inventory.instance(piece.node["uuid"]).get("configdrive")
-        drive = config_drive.opened(told, self._sealer.open)
+        drive = self.told_drive(piece.node["uuid"])
         if not drive:
             return None
         if isinstance(drive, str):
@@ -59,6 +58,10 @@ class InstanceParts:
             raise InvalidRequest("the config drive is neither a URL, nor base64, nor an object")
         made = files_image(config_drive.LABEL, config_drive.files(drive, piece.node))
         return base64.b64encode(gzip.compress(made, mtime=0)).decode()
+
+    def told_drive(self, node_uuid: str) -> Any:
+        """The config drive as it was given, opened; None where there is none. Errors: NotFound."""
+        return config_drive.opened(self._inventory.instance(node_uuid).get("configdrive"), self._sealer.open)
 
     def authorization(self, piece: Slice) -> str | None:
         """What the source of the image asks for, opened."""

@@ -8,6 +8,7 @@ from steelyard_common.db import outbox_table
 from .agent_tables import agents_table
 from .artifact_tables import add_tables as add_artifact_tables
 from .boot_tables import attempts_table, boots_table, hops_table, isos_table, leases_table, media_table
+from .dns_tables import dns_table
 
 metadata = MetaData()
 
@@ -20,3 +21,4 @@ boot_isos = isos_table(metadata)
 boot_attempts = attempts_table(metadata)
 boot_hops = hops_table(metadata)
 boot_leases = leases_table(metadata)
+dns_records = dns_table(metadata)

@@ -42,6 +42,13 @@ def wanted_boot_mode(node: NodeFacts) -> str | None:
     return None
 
 
+def wants_secure_boot(node: NodeFacts) -> bool:
+    """Whether the instance is to boot with secure boot on."""
+    asked = [capabilities(source.get("capabilities")) for source in (node.instance_info, node.properties)]
+    told = next((each["secure_boot"] for each in asked if "secure_boot" in each), "")
+    return told.strip().lower() == "true"
+
+
 def boots_from_volume(node: NodeFacts) -> bool:
     """Its storage brings volumes, and nobody named an image to write."""
     return node.interfaces.get("storage") in VOLUMES and not has_image(node)

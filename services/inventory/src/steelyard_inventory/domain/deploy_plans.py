@@ -15,6 +15,7 @@ from .ramdisk_plans import (
     AGENT_DEPLOYS,
     POWERED,
     boot_mode,
+    dns_records,
     find_agent,
     in_ramdisk,
     instance_device,
@@ -22,6 +23,7 @@ from .ramdisk_plans import (
     is_diskless,
     meet_agent,
     ramdisk_device,
+    secure_boot,
     set_power,
     switch_off,
     switch_on,
@@ -40,7 +42,7 @@ def deployment(offer: Offer, chosen: Chosen, without: Iterable[str] = ()) -> lis
     if meets_agent(offer):
         return _by_agent(offer, prepare, chosen, without)
     if offer.deploy_interface not in POWERED:
-        return [prepare, *chosen, *_console(offer)]
+        return [prepare, *chosen, *_ended(offer)]
     diskless = is_diskless(offer)
     device = instance_device(offer) if diskless else ramdisk_device(offer)
     steps = [*switch_off(offer), prepare, *boot_mode(offer), *device]
@@ -49,8 +51,9 @@ def deployment(offer: Offer, chosen: Chosen, without: Iterable[str] = ()) -> lis
             continue  # what an agent would do to a disk
         steps.append(step)
         if step.label == BOOTS:
+            steps += [*secure_boot(offer, on=True)] if diskless else []
             steps += [switch_on(offer), *([] if diskless else _installed(offer))]
-    return [*steps, *_console(offer)]
+    return [*steps, *_ended(offer)]
 
 
 def meets_agent(offer: Offer) -> bool:
@@ -77,7 +80,7 @@ def rest(offer: Offer, chosen: Chosen) -> list[PlannedStep]:
         steps.append(step)
         if step.label in AFTER:
             steps += AFTER[step.label](offer, chosen)
-    return [*steps, *_console(offer)]
+    return [*steps, *_ended(offer)]
 
 
 def _parted(chosen: Chosen) -> tuple[Chosen, Chosen]:
@@ -94,7 +97,7 @@ def _switched_off(offer: Offer, _chosen: Chosen) -> list[PlannedStep]:
 def _booted(offer: Offer, chosen: Chosen) -> list[PlannedStep]:
     """Whoever took out the step that switches the machine off gets it rebooted: it must leave the ramdisk."""
     is_off = any(step.label == LEAVES for step in chosen)
-    return [switch_on(offer) if is_off else set_power(offer, PowerTarget.REBOOT)]
+    return [*secure_boot(offer, on=True), switch_on(offer) if is_off else set_power(offer, PowerTarget.REBOOT)]
 
 
 AFTER: dict[str, Callable[[Offer, Chosen], list[PlannedStep]]] = {
@@ -108,7 +111,9 @@ AFTER: dict[str, Callable[[Offer, Chosen], list[PlannedStep]]] = {
 def _installed(offer: Offer) -> list[PlannedStep]:
     """An installer of its own tells how it goes; when it is done the machine boots what it wrote."""
     watch = offer.core_if_any("deploy", "watch_installer")
-    return [] if watch is None else [watch, *switch_off(offer), *instance_device(offer), switch_on(offer)]
+    if watch is None:
+        return []
+    return [watch, *switch_off(offer), *instance_device(offer), *secure_boot(offer, on=True), switch_on(offer)]
 
 
 def is_in_band(step: PlannedStep) -> bool:
@@ -116,6 +121,7 @@ def is_in_band(step: PlannedStep) -> bool:
     return step.requires_ramdisk or not step.is_known or step.name == agent_steps.EXECUTE
 
 
-def _console(offer: Offer) -> list[PlannedStep]:
+def _ended(offer: Offer) -> list[PlannedStep]:
+    """The instance runs: its names in the DNS, its console."""
     start = offer.core_if_any("console", "start") if offer.node.console_enabled else None
-    return [start] if start else []
+    return [*dns_records(offer, "write"), *([start] if start else [])]

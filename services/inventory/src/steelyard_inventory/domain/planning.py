@@ -23,6 +23,7 @@ from .ramdisk_plans import (
     AGENT_CLEANS,
     KEEPS,
     POWERED,
+    dns_records,
     find_agent,
     in_ramdisk,
     instance_device,
@@ -30,6 +31,7 @@ from .ramdisk_plans import (
     keeps_agent,
     meet_agent,
     ramdisk_device,
+    secure_boot,
     set_power,
     switch_off,
     switch_on,
@@ -107,7 +109,8 @@ def _undeploy(offer: Offer, _params: Params) -> Plan:
     if node.console_enabled:
         steps.append(offer.core_if_any("console", "stop"))
     off = switch_off(offer) if offer.deploy_interface in POWERED else []
-    steps += [offer.core("deploy", "clean_up"), *off, offer.core("deploy", "tear_down")]
+    gone = [*(secure_boot(offer, on=False) if off else ()), *dns_records(offer, "remove")]
+    steps += [offer.core("deploy", "clean_up"), *off, *gone, offer.core("deploy", "tear_down")]
     return Plan(steps=_present(steps))
 
 

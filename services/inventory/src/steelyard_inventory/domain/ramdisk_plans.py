@@ -13,7 +13,7 @@ from dataclasses import replace
 from . import agent_steps, boot_settings
 from .agent_steps import AgentStep, AgentSteps
 from .choosing import RESERVED_POWER, Offer
-from .plans import UNSUPPORTED, PlannedStep
+from .plans import ANY, UNSUPPORTED, PlannedStep
 from .ramdisks import is_fast
 from .workflows import (
     BMC_ALLOWANCE_S,
@@ -73,6 +73,15 @@ def boot_mode(offer: Offer, alive: str = "") -> list[PlannedStep]:
     return [offer.builtin("management", "set_boot_mode", args, retries=1, optional=optional, alive=alive)]
 
 
+def secure_boot(offer: Offer, *, on: bool) -> list[PlannedStep]:
+    """On before an instance boots that wants it, off when it goes: the next ramdisk may not be signed (lifecycle facts
+    §9). A BMC that cannot switch it on fails the deployment."""
+    if not boot_settings.wants_secure_boot(offer.node) or offer.implementation("management") == NO_MANAGEMENT:
+        return []
+    optional = "" if on else UNSUPPORTED
+    return [offer.builtin("management", "set_secure_boot", {"target": on}, retries=1, optional=optional)]
+
+
 def boot_device(offer: Offer, device: str | None, *, persistent: bool, alive: str = "") -> list[PlannedStep]:
     if device is None or offer.implementation("management") == NO_MANAGEMENT:
         return []
@@ -97,6 +106,12 @@ def instance_device(offer: Offer) -> list[PlannedStep]:
     node = offer.node
     device = boot_settings.ramdisk_device(node) if is_diskless(offer) else boot_settings.DISK
     return boot_device(offer, device, persistent=boot_settings.instance_persists(node))
+
+
+def dns_records(offer: Offer, verb: str) -> list[PlannedStep]:
+    """``verb``: write or remove. Where somebody offers it; nothing fails for it."""
+    step = offer.core_if_any("deploy", f"{verb}_dns_records")
+    return [] if step is None else [replace(step, optional=ANY)]
 
 
 # ---- into a ramdisk, and on in it
