@@ -17,6 +17,7 @@ def said(interface: str, *, has_port: bool = True, live: bool = True, **more: An
     node = Validated(
         uuid="u", interfaces={**ALL, **chosen}, driver_info=more.get("driver_info", BOOTABLE),
         instance_info=more.get("instance_info", {}), has_port=has_port, provides=lambda _interface, _name: live,
+        supplied=frozenset(more.get("supplied", ())), arch=more.get("arch", ""),
     )  # fmt: skip
     result = validate(node)[interface]
     assert result["result"] is not False or result["reason"]
@@ -76,3 +77,25 @@ def test_a_deployment_from_memory_needs_its_image() -> None:
 def test_an_interface_that_nobody_serves_is_not_valid() -> None:
     assert said("power", power="fake", live=False) == "No live worker provides the power interface 'fake'."
     assert "No live worker provides the raid interface 'redfish'." in str(said("raid", raid="redfish", live=False))
+
+
+@pytest.mark.parametrize(
+    ("boot", "supplied", "arch", "is_enough"),
+    [
+        ("ipxe", ["deploy_kernel", "deploy_ramdisk"], "aarch64", True),
+        ("ipxe", ["deploy_kernel_x86_64", "deploy_ramdisk_x86_64"], "", True),
+        ("ipxe", ["deploy_kernel_x86_64", "deploy_ramdisk_x86_64"], "amd64", True),
+        ("ipxe", ["deploy_kernel_x86_64", "deploy_ramdisk_x86_64"], "arm64", False),
+        ("ipxe", ["deploy_kernel"], "", False),
+        ("ipxe", ["deploy_iso"], "", False),
+        ("redfish-virtual-media", ["deploy_iso"], "", True),
+        ("ipxe", [], "", False),
+    ],
+)
+def test_a_ramdisk_that_the_boot_service_supplies_need_not_be_named(
+    boot: str, supplied: list[str], arch: str, is_enough: bool
+) -> None:
+    given = said("boot", boot=boot, driver_info={}, supplied=supplied, arch=arch)
+    assert (given is True) == is_enough
+    half = said("boot", boot=boot, driver_info={"deploy_kernel": "k"}, supplied=supplied, arch=arch)
+    assert "deploy_ramdisk" in str(half)  # half of a node's own is not completed

@@ -164,7 +164,8 @@ def start(settings: Settings) -> Boot:
     ]
     bus.serve(NAME, endpoints)
     boot_attempt_handlers.listen(bus, settings.site, booting.trail.note, _all_of(forgets))
-    provide(parts, bus, settings, offer(dns=works.dns is not None), step_functions(now, works))
+    offered = offer(dns=works.dns is not None, ramdisks=settings.ramdisks())
+    provide(parts, bus, settings, offered, step_functions(now, works))
     return parts
 
 

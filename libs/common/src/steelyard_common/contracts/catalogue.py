@@ -100,17 +100,23 @@ def is_external(interface: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """What a provider announces: which implementations of which interfaces it runs, and the steps of these."""
+    """What a provider announces: which implementations of which interfaces it runs, and the steps of these.
+
+    ``supplies``: keys of driver_info that it knows a value for where a node has none; with ``_<architecture>`` for
+    nodes of that one only.
+    """
 
     service: str
     provides: Mapping[str, Sequence[str]]
     steps: Sequence[StepSpec]
     hardware_types: Sequence[str] = ()
+    supplies: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "service": self.service,
             "provides": {interface: list(names) for interface, names in self.provides.items()},
             "hardware_types": list(self.hardware_types),
+            "supplies": list(self.supplies),
             "steps": [spec.to_dict() for spec in self.steps],
         }

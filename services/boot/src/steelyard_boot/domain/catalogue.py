@@ -5,7 +5,7 @@ What follows a deploy step (power, boot device) and what the agent's own steps a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -153,9 +153,9 @@ OFFER = Offer(
 )
 
 
-def offer(*, dns: bool) -> Offer:
-    """``dns``: there is a DNS server that takes updates."""
-    return replace(OFFER, steps=(*STEPS, *DNS_STEPS)) if dns else OFFER
+def offer(*, dns: bool, ramdisks: Iterable[str] = ()) -> Offer:
+    """``dns``: there is a DNS server that takes updates; ``ramdisks``: keys of those that nodes need not name."""
+    return replace(OFFER, steps=(*STEPS, *(DNS_STEPS if dns else ())), supplies=sorted(ramdisks))
 
 
 def check_ramdisk(instance_info: Mapping[str, Any]) -> None:

@@ -49,8 +49,8 @@ def _judge_foreign(word: Word, user: str, interfaces: set[str]) -> None:
         raise Forbidden(f"the service of what {user} announces is {user}")
     if ours := sorted(each for each in interfaces if not is_external(each)):
         raise Forbidden(f"{', '.join(ours)}: Ironic's interfaces are served by Steelyard's own services")
-    if word["hardware_types"]:
-        raise Forbidden("a step provider serves no hardware types")
+    if word["hardware_types"] or word.get("supplies"):
+        raise Forbidden("a step provider serves no hardware types, and supplies nothing to nodes")
 
 
 def _judge_sizes(word: Word) -> None:
@@ -59,9 +59,9 @@ def _judge_sizes(word: Word) -> None:
         raise InvalidRequest(f"an announcement has at most {MAX_BYTES} bytes")
     if len(word["steps"]) > MAX_STEPS or len(provides) > MAX_INTERFACES:
         raise InvalidRequest(f"a worker has at most {MAX_STEPS} steps and {MAX_INTERFACES} interfaces")
-    lists = [word["hardware_types"], *provides.values()]
+    lists = [word["hardware_types"], word.get("supplies") or [], *provides.values()]
     if any(len(each) > MAX_NAMES for each in lists):
-        raise InvalidRequest(f"there are at most {MAX_NAMES} implementations of an interface, and hardware types")
+        raise InvalidRequest(f"there are at most {MAX_NAMES} implementations of an interface, hardware types, and keys")
     names = [word["instance"], *(name for each in lists for name in each)]
     if wrong := next((name for name in names if not _NAME.fullmatch(name)), None):
         raise InvalidRequest(f"a name has up to 255 letters, digits, dots and hyphens, not {wrong[:60]!r}")

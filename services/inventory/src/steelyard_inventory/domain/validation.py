@@ -20,12 +20,15 @@ IDLE = frozenset({"noop", "external"})
 SPOKEN = frozenset({"power", "management"})
 NOT_VALIDATED = frozenset({"vendor"})
 NO_INSTALLER = ("deploy", "anaconda")
+# Names that people write → those of settings, which are Linux's.
+ARCHITECTURES = {"": "x86_64", "amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64", "i686": "i386"}
 KERNEL_AND_RAMDISK = ("deploy_kernel", "deploy_ramdisk")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Validated:
-    """``provides``: (interface, implementation) → a live worker serves it."""
+    """``provides``: (interface, implementation) → a live worker serves it. ``supplied``: keys of driver_info that
+    workers have a value for, with ``_<architecture>`` for nodes of that one; ``arch``: the node's, as written."""
 
     uuid: str
     interfaces: Mapping[str, str | None]
@@ -33,6 +36,8 @@ class Validated:
     instance_info: Mapping[str, Any]
     has_port: bool
     provides: Callable[[str, str], bool]
+    supplied: frozenset[str] = frozenset()
+    arch: str = ""
 
 
 def validate(node: Validated) -> dict[str, dict[str, Any]]:
@@ -70,8 +75,19 @@ def _lacks(node: Validated, interface: str, name: str) -> Iterator[str]:
 def _boot_lacks(node: Validated, name: str) -> Iterator[str]:
     if name in NETWORK_BOOTS and not node.has_port:
         yield f"Node {node.uuid} does not have any port associated with it."
+    if _has_ramdisk_from_boot(node, name):
+        return
     if name in NETWORK_BOOTS or "deploy_iso" not in node.driver_info:
         yield from _missing("driver_info", node.driver_info, *KERNEL_AND_RAMDISK)
+
+
+def _has_ramdisk_from_boot(node: Validated, name: str) -> bool:
+    """The boot service has one for nodes that name none of their own."""
+    if any(node.driver_info.get(key) for key in KERNEL_AND_RAMDISK):
+        return False
+    arch = ARCHITECTURES.get(node.arch.lower(), node.arch.lower())
+    has = [bool({key, f"{key}_{arch}"} & node.supplied) for key in (*KERNEL_AND_RAMDISK, "deploy_iso")]
+    return all(has[:2]) or (has[2] and name not in NETWORK_BOOTS)
 
 
 def _ramdisk_lacks(node: Validated, interface: str, name: str) -> Iterator[str]:

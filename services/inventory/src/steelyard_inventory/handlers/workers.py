@@ -24,6 +24,7 @@ class AnnounceSchema(BusSchema):
     conductor_group = fields.String(load_default="")
     provides = fields.Dict(keys=fields.String(), values=fields.List(fields.String()), load_default=dict)
     hardware_types = fields.List(fields.String(), load_default=list)
+    supplies = fields.List(fields.String(), load_default=list)
     steps = fields.List(fields.Dict(keys=fields.String()), load_default=list)
     version = fields.String(load_default="")
     online = fields.Boolean(load_default=True)

@@ -104,6 +104,7 @@ class NodeViews:
         with self._database.read() as connection:
             node = nodes.get(connection, ident)
             has_port = bool(ports.of_node(connection, node["uuid"]))
+        directory = self._workers.directory()
         return validation.validate(
             validation.Validated(
                 uuid=node["uuid"],
@@ -111,7 +112,9 @@ class NodeViews:
                 driver_info=node["driver_info"],
                 instance_info=node["instance_info"],
                 has_port=has_port,
-                provides=self._workers.directory().provides,
+                provides=directory.provides,
+                supplied=directory.supplies(),
+                arch=str((node["properties"] or {}).get("cpu_arch") or ""),
             )
         )
 

@@ -67,6 +67,10 @@ class Directory:
     def provides(self, interface: str, implementation: str | None) -> bool:
         return any(implementation in worker.provides.get(interface, ()) for worker in self.live())
 
+    def supplies(self) -> frozenset[str]:
+        """Keys of driver_info that some live worker has a default for."""
+        return frozenset(key for worker in self.live() for key in worker.supplies)
+
 
 class Workers:
     """Announcements, and the directory as this replica knows it."""

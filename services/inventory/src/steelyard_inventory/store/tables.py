@@ -244,6 +244,7 @@ workers = Table(
     Column("conductor_group", Text, nullable=False, server_default=""),
     _json("provides"),  # {"power": ["redfish", "ipmitool", "fake"], "management": [...]}
     _json("hardware_types", "[]"),
+    _json("supplies", "[]"),  # keys of driver_info that it has a default for
     _json("steps", "[]"),
     Column("version", Text, nullable=False, server_default=""),
     Column("online", Boolean, nullable=False, server_default=text("true")),

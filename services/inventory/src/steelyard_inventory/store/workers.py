@@ -14,8 +14,8 @@ from .sql import Prepared
 from .tables import workers
 
 _COLUMNS = (
-    "instance", "service", "conductor_group", "provides", "hardware_types", "steps", "version", "online", "seen_at",
-    "created_at", "updated_at",
+    "instance", "service", "conductor_group", "provides", "hardware_types", "supplies", "steps", "version", "online",
+    "seen_at", "created_at", "updated_at",
 )  # fmt: skip
 _ALL = Prepared(select(*(workers.c[name] for name in _COLUMNS)).order_by(workers.c.instance))
 
@@ -29,6 +29,7 @@ class Worker:
     conductor_group: str
     provides: dict[str, list[str]]
     hardware_types: list[str]
+    supplies: list[str]
     steps: list[dict[str, Any]] = field(repr=False)
     version: str
     online: bool
