@@ -132,17 +132,20 @@ def test_a_name_leads_to_its_node(desk: Desk, uuid: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "attempt", "is_forgotten"),
+    ("target", "more", "is_forgotten"),
     [
-        ("power off", 1, True), ("rebooting", 1, True), ("soft power off", 1, True), ("soft rebooting", 1, True),
-        ("power on", 1, False), ("rebooting", 2, False),
+        ("power off", {}, True), ("rebooting", {}, True), ("soft power off", {}, True), ("soft rebooting", {}, True),
+        ("power on", {}, False), ("rebooting", {"attempt": 2}, False), ("power off", {"attempt": 2}, True),
+        ("rebooting", {"attempt": 2, "failures": 1}, True), ("power on", {"attempt": 2, "failures": 1}, False),
+        ("rebooting", {"attempt": 3, "failures": 1, "memo": {"answered_at": 1.0}}, False),
+        ("soft rebooting", {"attempt": 3, "failures": 1, "memo": {"phase": 1}}, False),
     ],
 )  # fmt: skip
-def test_an_agent_is_forgotten_when_its_machine_is_first_told_to_go_off(
-    target: str, attempt: int, *, is_forgotten: bool
+def test_an_agent_is_forgotten_when_its_machine_is_told_to_go_off_and_told_again(
+    target: str, more: dict[str, Any], *, is_forgotten: bool
 ) -> None:
-    args = {"target": target}
-    step = StepRun(index=0, interface="power", name="set_power", args=args, timeout_s=1.0, attempt=attempt)
+    told: dict[str, Any] = {"attempt": 1, **more}
+    step = StepRun(index=0, interface="power", name="set_power", args={"target": target}, timeout_s=1.0, **told)
 
     patch = ramdisks.forgotten([step], "8.0")
 

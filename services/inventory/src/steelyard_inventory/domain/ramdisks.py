@@ -17,7 +17,7 @@ from steelyard_common.errors import NotFound
 
 from .runs import StepRun
 from .transitions import State
-from .workflows import PowerTarget, power_target
+from .workflows import SWITCHES_OFF, PowerTarget, power_target
 
 FAST_TRACK = frozenset({State.ENROLL, State.MANAGEABLE, State.AVAILABLE, State.SERVICING, State.SERVICE_HOLD})
 # Somebody may have started a ramdisk on a node in these states.
@@ -88,16 +88,20 @@ def judge(state: State, said_boot: str | None, boot: str | None, *, is_first: bo
 def forgotten(sent: Iterable[StepRun], boot: str) -> dict[str, Any]:
     """The patch of driver_internal_info as these steps are dispatched: an agent does not survive a power-off.
 
-    Only a step's first dispatch counts; when the next slice of a reboot goes out, the new agent may be there already.
+    Of a reboot only what is sent before the BMC took it counts: the first slice, and one that is tried again. When a
+    later slice goes out, the new agent may be there already.
     """
-    for step in sent:
-        if (
-            step.label == "power.set_power"
-            and step.attempt == 1
-            and power_target(step.args["target"]) != PowerTarget.ON
-        ):
-            return dict.fromkeys(FORGOTTEN) | {BOOT: boot}
+    if any(step.label == "power.set_power" and _ends_agent(step) for step in sent):
+        return dict.fromkeys(FORGOTTEN) | {BOOT: boot}
     return {}
+
+
+def _ends_agent(step: StepRun) -> bool:
+    target = power_target(step.args["target"])
+    if target in SWITCHES_OFF:
+        return True
+    is_taken = step.memo.get("answered_at") is not None or bool(step.memo.get("phase"))
+    return target is not PowerTarget.ON and (step.attempt == 1 or (step.failures > 0 and not is_taken))
 
 
 def has_bmc_at(node: Mapping[str, Any], addresses: Iterable[str]) -> bool:
