@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from steelyard_lab.agent.built import Built
+from steelyard_lab.failure import LabError
+from steelyard_lab.matrix import PAGE_NAME
+from steelyard_lab.options import Options
 from steelyard_lab.prerequisites import NAMESPACES, NETWORK, packages_line, what_is_missing
 
+CACHE = Path(__file__).parents[3] / ".cache/lab"
+RECORD = Path(__file__).parents[3] / "docs/reference" / PAGE_NAME
 WORK = Path(__file__).parent.parent / "work"
 CANNOT_RUN = 3
 ENDINGS = {0: "passed", 130: "stopped by a signal"}
 
 
-def main() -> int:
+def main(words: Sequence[str]) -> int:
+    asked = _read(words)
     missing = what_is_missing()
     if missing:
         print("The lab cannot run here. It lacks:", *(f"  - {each}" for each in missing), sep="\n", file=sys.stderr)
@@ -27,7 +38,11 @@ def main() -> int:
     folder.chmod(0o755)  # PostgreSQL runs as another user than root, below it
     status = 1
     try:
-        status = _run_inside(folder, os.environ.get("STEELYARD_LAB_API", ""))
+        status = _run_inside(folder, asked if asked.api_url else replace(asked, built=_build()))
+        if status == 0 and asked.records:
+            shutil.copyfile(folder / PAGE_NAME, RECORD)
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
     finally:
         kept = _keep_results(folder)
         shutil.rmtree(folder)
@@ -35,15 +50,39 @@ def main() -> int:
     return status
 
 
-def _run_inside(folder: Path, api_url: str) -> int:
+def _read(words: Sequence[str]) -> Options:
+    parser = argparse.ArgumentParser(prog="tests/lab/run", description="QEMU machines behind real BMC emulators.")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="MACHINE", help="play the lives of these machines alone"
+    )
+    parser.add_argument("--at-once", type=int, default=2, metavar="N", help="machines that live at a time (default: 2)")
+    parser.add_argument("--record", action="store_true", help=f"write {RECORD.name} of docs/reference, if all is done")
+    parser.add_argument("--stay", action="store_true", help="bring the stage up with one machine, and leave it to you")
+    told = parser.parse_args(words)
+    return Options(
+        api_url=os.environ.get("STEELYARD_LAB_API", ""), only=tuple(told.only), at_once=told.at_once,
+        records=told.record, stays=told.stay,
+    )  # fmt: skip
+
+
+def _build() -> str:
+    """The agent's ramdisk and the image: outside of the namespaces, which have no way to a mirror."""
+    started = time.monotonic()
+    print("lab: building what the machines boot, unless it is in the cache", flush=True)
+    built = Built.build(CACHE)
+    print(f"lab: built in {time.monotonic() - started:.0f} s", flush=True)
+    return built.as_text()
+
+
+def _run_inside(folder: Path, options: Options) -> int:
     """An API outside the lab is reached, and reaches the BMCs, over the host's loopback: then the network stays.
 
     The parent's death kills `unshare`, and that kills process 1 of the namespace: no way to die leaves anything.
     """
-    network = [] if api_url else [NETWORK]
+    network = [] if options.api_url else [NETWORK]
     command = [
         *("setpriv", "--pdeathsig", "KILL", "unshare", *network, *NAMESPACES),
-        *(sys.executable, "-m", "steelyard_lab.inside", str(folder), api_url),
+        *(sys.executable, "-m", "steelyard_lab.inside", str(folder), options.as_text()),
     ]
     # A session of its own, so that one signal reaches all of the lab once, and only by our hand.
     process = subprocess.Popen(command, start_new_session=True)
@@ -71,4 +110,4 @@ def _keep_results(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -20,18 +20,33 @@ class Baremetal:
         self._command = str(Path(sys.executable).with_name("baremetal"))
         self._environ = dict(environ)
 
-    def run(self, *words: str) -> str:
+    def run(self, *words: str, timeout_s: float = CALL_TIMEOUT_S) -> str:
         """Raises LabError with what the command said when its status is not 0."""
         command = [self._command, *words]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=CALL_TIMEOUT_S, env=self._environ, check=False
+                command, capture_output=True, text=True, timeout=timeout_s, env=self._environ, check=False
             )
         except subprocess.TimeoutExpired as error:
-            raise LabError(f"baremetal {' '.join(words[:4])}: no end within {CALL_TIMEOUT_S} s") from error
+            raise LabError(f"baremetal {' '.join(words[:4])}: no end within {timeout_s:g} s") from error
         if done.returncode:
             raise LabError(f"baremetal {' '.join(words[:4])}: status {done.returncode}: {done.stderr.strip()}")
         return done.stdout
+
+    def change(self, verb: str, node: str, *words: str, timeout_s: float) -> None:
+        """Asks for a change of the provision state and waits till it is over; a failed state is an error."""
+        self.run("node", verb, node, "--wait", str(int(timeout_s)), *words, timeout_s=timeout_s + CALL_TIMEOUT_S)
+
+    def wait_state(self, node: str, state: str, *, timeout_s: float) -> None:
+        """Waits for the provision state; one that is called failed, or an error, is an error."""
+
+        def arrived() -> bool:
+            seen = self.node(node)
+            if seen["provision_state"].endswith(("failed", "error")):
+                raise LabError(f"{seen['provision_state']}: {seen['last_error']}")
+            return bool(seen["provision_state"] == state)
+
+        wait_until(arrived, f"{node} becomes {state}", timeout_s=timeout_s, every_s=3)
 
     def read(self, *words: str) -> Any:
         return json.loads(self.run(*words, "-f", "json"))

@@ -6,56 +6,117 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from steelyard_lab.agent.built import Built
 from steelyard_lab.baremetal import Baremetal
+from steelyard_lab.boot_machine import BootMachine
 from steelyard_lab.control_plane import control_plane, other_api
+from steelyard_lab.diagnosis import diagnosis
 from steelyard_lab.failure import LabError
 from steelyard_lab.guest import build_disk
+from steelyard_lab.hypervisor import Hypervisor, hypervisor
+from steelyard_lab.image_server import image_server
 from steelyard_lab.ipmi_machine import ipmi_machine
+from steelyard_lab.lan import ADDRESS, IMAGES_PORT, dhcp, lan
+from steelyard_lab.life import Life, Stage, live
+from steelyard_lab.lives import LIVES
 from steelyard_lab.machine import Machine
-from steelyard_lab.matrix import Row, as_line, as_markdown, succeeded
+from steelyard_lab.matrix import PAGE_NAME, Outcome, Row, as_line, as_markdown, page, succeeded
+from steelyard_lab.options import Options
 from steelyard_lab.prerequisites import PRIVATE_FOLDERS
 from steelyard_lab.processes import run
 from steelyard_lab.redfish_machine import redfish_machine
-from steelyard_lab.scenario import play
+from steelyard_lab.scenario import Part, at_once, perform, play
+from steelyard_lab.stay import stay
+from steelyard_lab.volume import volume
 
 
-def main(folder: Path, api_url: str) -> int:
-    """Runs all of it in `folder`; an empty `api_url` brings up Steelyard. Gives the status for the shell."""
+def main(folder: Path, options: Options) -> int:
+    """Runs all of it in `folder`. Gives the status for the shell."""
     started = time.monotonic()
     rows: list[Row] = []
     try:
-        _make_private(folder, with_network=not api_url)
+        _make_private(folder, with_network=not options.api_url)
         with ExitStack() as stack:
-            machines, clients = _start(stack, folder, api_url)
-            for machine in machines:
-                for row in play(machine, Baremetal(clients)):
-                    rows.append(row)
-                    print(as_line(row), flush=True)
+            parts = _start_other_api(stack, folder, options) if options.api_url else _start(stack, folder, options)
+            for row in at_once([each for each in parts if options.wants(each.name)], options.at_once):
+                rows.append(row)
+                print(as_line(row), flush=True)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     finally:
-        (folder / "matrix.md").write_text(as_markdown(rows, time.monotonic() - started))
+        total = time.monotonic() - started
+        (folder / "matrix.md").write_text(as_markdown(rows, total))
+        (folder / PAGE_NAME).write_text(page(rows, total))
     return 0 if succeeded(rows) else 1
 
 
-def _start(stack: ExitStack, folder: Path, api_url: str) -> tuple[list[Machine], dict[str, str]]:
+def _start(stack: ExitStack, folder: Path, options: Options) -> list[Part]:
     environ = {**os.environ, "TMPDIR": str(folder)}
-    folders = {name: folder / name for name in ("redfish", "ipmi")}
-    for each in folders.values():
-        each.mkdir()
-    disk = build_disk(folder)
+    network = stack.enter_context(lan(_new(folder / "lan")))
     _say("starting libvirtd, sushy-emulator and ipmi_sim")
-    redfish = stack.enter_context(redfish_machine(folders["redfish"], disk, environ))
-    ipmi = stack.enter_context(ipmi_machine(folders["ipmi"], disk, environ))
-    _say(f"using the API at {api_url}" if api_url else "starting the control plane: steelyard up")
-    if api_url:
-        return [redfish, ipmi], other_api(api_url, environ)
-    return [redfish, ipmi], stack.enter_context(control_plane(folder / "steelyard", environ))
+    bmcs = stack.enter_context(hypervisor(_new(folder / "bmcs"), environ))
+    machines = _switched_machines(stack, folder, bmcs, environ)
+    built = Built.read(options.built)
+    _say("starting the control plane: steelyard up")
+    settings = {**network.settings(), **built.settings(), "STEELYARD_AGENT_LOGS_DIR": str(folder / "agent-logs")}
+    plane = stack.enter_context(control_plane(folder / "steelyard", environ, settings))
+    stack.enter_context(dhcp(network, environ))
+    images = stack.enter_context(image_server(built.image.raw.parent, ADDRESS, IMAGES_PORT))
+    target = stack.enter_context(volume(_new(folder / "volume"), built.image.raw, environ))
+    stage = Stage(plane=plane, network=network, images=images, image=built.image, volume=target)
+    if options.stays:
+        stay(stage, folder, bmcs)
+    switched = [Part(each.name, partial(play, each, Baremetal(plane.clients))) for each in machines]
+    return [*switched, *(_living(life, number, stage, folder, bmcs) for number, life in enumerate(LIVES, 1))]
+
+
+def _start_other_api(stack: ExitStack, folder: Path, options: Options) -> list[Part]:
+    """Somebody else's API is only tried with the machines that are switched on and off."""
+    environ = {**os.environ, "TMPDIR": str(folder)}
+    bmcs = stack.enter_context(hypervisor(_new(folder / "bmcs"), environ))
+    clients = other_api(options.api_url, environ)
+    return [
+        Part(each.name, partial(play, each, Baremetal(clients)))
+        for each in _switched_machines(stack, folder, bmcs, environ)
+    ]
+
+
+def _switched_machines(
+    stack: ExitStack, folder: Path, bmcs: Hypervisor, environ: Mapping[str, str]
+) -> list[Machine]:  # fmt: skip
+    disk = build_disk(folder)
+    redfish = stack.enter_context(redfish_machine(_new(folder / "redfish"), disk, bmcs))
+    return [redfish, stack.enter_context(ipmi_machine(_new(folder / "ipmi"), disk, environ))]
+
+
+def _living(life: Life, number: int, stage: Stage, folder: Path, bmcs: Hypervisor) -> Part:
+    def operate() -> Iterator[Row]:
+        sizes = [life.disk_mib] * life.disks
+        machine = BootMachine(life.name, number, life.firmware, sizes, _new(folder / life.name), bmcs)
+        told = False
+        try:
+            for row in perform(life.name, live(life, machine, stage)):
+                yield row
+                if row.outcome is Outcome.FAILED and not told:
+                    told = True
+                    for line in diagnosis(life.name, machine.said(), stage.plane.clients, stage.plane.logs):
+                        print(line, flush=True)
+        finally:
+            machine.switch_off()
+
+    return Part(life.name, operate)
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir(mode=0o755)
+    return folder
 
 
 def _make_private(folder: Path, *, with_network: bool) -> None:
@@ -107,4 +168,4 @@ if __name__ == "__main__":
         sys.exit(abs(_reap_until(worker)))
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(Path(sys.argv[1]), Options.from_text(sys.argv[2])))

@@ -10,20 +10,31 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from steelyard_lab.redfish_machine import DEBIAN_PYTHON
+from steelyard_lab.hypervisor import DEBIAN_PYTHON
 
 PACKAGES = Path(__file__).parent.parent / "packages.txt"
 COMMANDS = {
     "as": "binutils",
+    "cpio": "cpio",
+    "debootstrap": "debootstrap",
+    "depmod": "kmod",
+    "dnsmasq": "dnsmasq-base",
     "ip": "iproute2",
     "ipmi_sim": "openipmi",
     "ipmitool": "ipmitool",
+    "iptables": "iptables",
     "libvirtd": "libvirt-daemon",
+    "mcopy": "mtools",
     "openssl": "openssl",
+    "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
+    "sgdisk": "gdisk",
+    "syslinux": "syslinux",
+    "tgtd": "tgt",
     "unshare": "util-linux",
     "virsh": "libvirt-clients",
+    "zstd": "zstd",
 }
 FILES = {
     DEBIAN_PYTHON / "libvirt.py": "python3-libvirt",
@@ -31,6 +42,13 @@ FILES = {
     Path("/etc/libvirt"): "libvirt-daemon-system",
     Path("/usr/lib/ipxe/qemu/pxe-virtio.rom"): "ipxe-qemu",
     Path("/usr/share/seabios/bios-256k.bin"): "seabios",
+    Path("/usr/share/OVMF/OVMF_CODE_4M.fd"): "ovmf",
+    Path("/usr/lib/ipxe/snponly.efi"): "ipxe",
+    Path("/usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed"): "grub-efi-amd64-signed",
+    Path("/usr/lib/ISOLINUX/isolinux.bin"): "isolinux",
+    Path("/usr/lib/syslinux/modules/bios/ldlinux.c32"): "syslinux-common",
+    Path("/usr/lib/syslinux/mbr/gptmbr.bin"): "syslinux-common",
+    Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub"): "systemd-boot-efi",
 }
 # The lab's own view of these folders: empty, its own, gone afterwards. libvirtd writes to them whatever it is told.
 PRIVATE_FOLDERS = ("/etc/libvirt", "/var/lib/libvirt", "/var/log/libvirt", "/var/cache/libvirt")

@@ -21,11 +21,11 @@ def wait_until(condition: Callable[[], bool], what: str, *, timeout_s: float, ev
         time.sleep(every_s)
 
 
-def run(arguments: Sequence[str | Path], *, timeout_s: float = 60) -> str:
+def run(arguments: Sequence[str | Path], *, timeout_s: float = 60, environ: Mapping[str, str] | None = None) -> str:
     """Runs a command to its end and gives what it wrote. Raises LabError with its own words when it fails."""
     words = [str(each) for each in arguments]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=timeout_s, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=timeout_s, check=False, env=environ)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LabError(f"{words[0]}: {error}") from error
     if done.returncode:

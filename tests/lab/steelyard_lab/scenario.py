@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import queue
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from steelyard_lab.baremetal import Baremetal
 from steelyard_lab.failure import LabError
@@ -35,6 +38,38 @@ def perform(machine: str, operations: Mapping[str, Callable[[], str]]) -> Iterat
             outcome, evidence, failed = Outcome.FAILED, str(error), True
         seconds = time.monotonic() - started
         yield Row(machine=machine, operation=name, seconds=seconds, outcome=outcome, evidence=evidence)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is done with one machine; ``operate`` gives a row after each operation."""
+
+    name: str
+    operate: Callable[[], Iterator[Row]]
+
+
+def at_once(parts: Sequence[Part], most: int) -> Iterator[Row]:
+    """Some machines at a time; rows in the order in which operations end."""
+    rows: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
+
+    def operate(part: Part) -> None:
+        try:
+            for row in part.operate():
+                rows.put(row)
+        finally:
+            rows.put(None)
+
+    with ThreadPoolExecutor(most, thread_name_prefix="machine") as pool:
+        started = [pool.submit(operate, part) for part in parts]
+        left = len(started)
+        while left:
+            row = rows.get()
+            if row is None:
+                left -= 1
+            else:
+                yield row
+    for each in started:
+        each.result()
 
 
 class Scenario:

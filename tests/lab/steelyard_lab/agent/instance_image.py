@@ -26,10 +26,12 @@ SECTIONS = {".osrel": 0x20000, ".cmdline": 0x30000, ".linux": 0x2000000, ".initr
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """The same disk twice, with its SHA-256 sums."""
+    """The same disk twice; the kernel and ramdisk that are on it. All in one folder."""
 
     raw: Path
     qcow2: Path
+    kernel: Path
+    initrd: Path
 
     def sha256(self, file: Path) -> str:
         return hashlib.sha256(file.read_bytes()).hexdigest()
@@ -39,7 +41,8 @@ def instance_image(cache: Path, ramdisk: Ramdisk) -> Image:
     """From the cache, or built into it. Errors: LabError."""
     recipe = hashlib.sha256(b"".join((HERE / each).read_bytes() for each in ("instance_image.py", "instance-init")))
     home = cache / f"image-{ramdisk.kernel.parent.name}-{recipe.hexdigest()[:16]}"
-    made = Image(raw=home / "image.raw", qcow2=home / "image.qcow2")
+    names = {"raw": "image.raw", "qcow2": "image.qcow2", "kernel": "kernel", "initrd": "initrd"}
+    made = Image(**{field: home / name for field, name in names.items()})
     if not made.qcow2.exists():
         work = cache / f"building-{os.getpid()}"
         work.mkdir(parents=True)
@@ -47,7 +50,7 @@ def instance_image(cache: Path, ramdisk: Ramdisk) -> Image:
             _build(work, ramdisk)
             shutil.rmtree(home, ignore_errors=True)
             home.mkdir()
-            for name in ("image.raw", "image.qcow2"):
+            for name in names.values():
                 (work / name).replace(home / name)
         finally:
             shutil.rmtree(work)
@@ -56,6 +59,7 @@ def instance_image(cache: Path, ramdisk: Ramdisk) -> Image:
 
 def _build(work: Path, ramdisk: Ramdisk) -> None:
     initrd = _initrd(work, ramdisk)
+    shutil.copy(ramdisk.kernel, work / "kernel")
     partition = work / "esp"
     with partition.open("wb") as file:
         file.truncate(PARTITION_MIB << 20)
@@ -78,6 +82,7 @@ def _initrd(work: Path, ramdisk: Ramdisk) -> Path:
         (root / folder).mkdir(parents=True)
     shutil.copy(ramdisk.busybox, root / "bin/busybox")
     shutil.copytree(ramdisk.modules, root / "lib/modules")
+    shutil.copytree(ramdisk.mdadm, root, dirs_exist_ok=True)
     (root / "etc/lab-image").write_text(NAME + "\n")
     shutil.copy(HERE / "instance-init", root / "init")
     (root / "init").chmod(0o755)

@@ -38,18 +38,20 @@ BUILD_S = 900
 
 @dataclass(frozen=True, kw_only=True)
 class Ramdisk:
-    """``modules``, a tree, and ``busybox``, static, are for whoever makes another system with the same kernel."""
+    """``modules`` and ``mdadm``, trees, and ``busybox``, static, are for another system with the same kernel."""
 
     kernel: Path
     initrd: Path
     modules: Path
     busybox: Path
+    mdadm: Path
 
 
 def ramdisk(cache: Path) -> Ramdisk:
     """From the cache, or built into it. Errors: LabError, with the words of the tool that failed."""
     home = cache / f"ramdisk-{_recipe()}"
-    made = Ramdisk(kernel=home / "kernel", initrd=home / "ramdisk", modules=home / "modules", busybox=home / "busybox")
+    names = {"kernel": "kernel", "initrd": "ramdisk", "modules": "modules", "busybox": "busybox", "mdadm": "mdadm"}
+    made = Ramdisk(**{field: home / name for field, name in names.items()})
     if not made.initrd.exists():
         work = cache / f"building-{os.getpid()}"
         work.mkdir(parents=True)
@@ -96,6 +98,7 @@ def _build(work: Path) -> None:
     run(["depmod", "-b", root, version])
     shutil.copytree(root / "lib/modules", made / "modules")
     shutil.copy(root / "bin/busybox", made / "busybox")
+    _take_out(root, "/sbin/mdadm", made / "mdadm")
     _pack(root, made / "ramdisk")
 
 
@@ -147,6 +150,15 @@ def _add_agent(root: Path) -> None:
     run([*words, "--python-version", "3.11", "--only-binary", ":all:"], timeout_s=BUILD_S)
     # Not by PYTHONPATH: parts of the agent start /usr/bin/python3 anew.
     (root / "usr/lib/python3/dist-packages/agent.pth").write_text(f"/{AGENT_HOME}\n")
+
+
+def _take_out(root: Path, program: str, to: Path) -> None:
+    """A program with the libraries it needs, as a small tree."""
+    libraries = [word for word in run(["chroot", root, "ldd", program]).split() if word.startswith("/")]
+    for each in [program, *libraries]:
+        place = to / each.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / each.lstrip("/"), place)
 
 
 def _pack(root: Path, ramdisk: Path) -> None:
