@@ -23,7 +23,7 @@ class Suite:
 
 
 @contextlib.contextmanager
-def running(*options: str) -> Iterator[Suite]:
+def running(*options: str, environment: dict[str, str] | None = None) -> Iterator[Suite]:
     """``steelyard up`` with these options."""
-    with running_suite(*options) as suite:
+    with running_suite(*options, environment=environment) as suite:
         yield Suite(api=Api(suite.url), tree=Tree(root=suite.pid), data=suite.data)

@@ -44,7 +44,7 @@ def _commands(lines: queue.Queue[str], seen: list[str]) -> list[str]:
     while not seen or "in another terminal" not in seen[-1]:
         seen.append(lines.get(timeout=LONGEST_S))
         assert seen[-1] or len(seen) < 3, "\n".join(seen)
-    found = []
+    found: list[str] = []
     while not found or "rack show" not in found[-1]:
         found.append(lines.get(timeout=10).strip())
     return found

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from steelyard_common.testing import eventually
 from steelyard_local.testing import RunningSuite, running_suite
 from steelyard_rack.client import RackClient
 from steelyard_rack.shelf import IMAGE
@@ -33,6 +34,7 @@ class Fleet:
 
     def __init__(self, suite: RunningSuite) -> None:
         self.suite, self.rack, self.operator = suite, rack_of(suite), Operator(suite.url)
+        eventually(lambda: json.loads((suite.data / "state.json").read_text())["phase"] == "ready", timeout_s=120)
         self.names = [machine["name"] for machine in self.rack.machines()]
 
     def go(

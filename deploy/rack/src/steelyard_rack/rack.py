@@ -52,9 +52,9 @@ class Rack:
         self.certificates = Certificates(folder)
         self.units: dict[str, Unit] = {}
         self.shelf = Shelf()
-        self._web, self._agents = Web(), AgentListener()
+        self._agents = AgentListener()
         self.world = World(
-            web=self._web, listener=self._agents, record=self.record, boot_url=plan.boot_url, pace=plan.pace,
+            web=Web(), listener=self._agents, record=self.record, boot_url=plan.boot_url, pace=plan.pace,
             macs_of=self._macs_of, clock=clock,
         )  # fmt: skip
         self._bmc_addresses: dict[str, str] = {}
@@ -85,7 +85,6 @@ class Rack:
         """All machines stop, all ports are closed."""
         await self._lives.close()
         await self._agents.close()
-        await self._web.close()
         for unit in self.units.values():
             if unit.ipmi is not None:
                 unit.ipmi.close()

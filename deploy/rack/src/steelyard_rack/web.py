@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import ssl
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -34,25 +36,34 @@ class Answer:
     body: Any = None
 
 
-class Web:
-    """Belongs to one event loop."""
+def _any_certificate() -> ssl.SSLContext:
+    """Sources of images show certificates of all kinds, and every image is checked by its sum."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
-        # Sources of images show certificates of all kinds, and every image is checked by its sum.
-        self._tls = ssl.create_default_context()
-        self._tls.check_hostname, self._tls.verify_mode = False, ssl.CERT_NONE
+
+class Web:
+    """One machine's. ``address``: a loopback address that it calls others on loopback from, as machines have addresses
+    of their own. Belongs to one event loop."""
+
+    _tls = _any_certificate()
+
+    def __init__(self, address: str = "") -> None:
+        self._address = address
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
 
     async def read(self, url: str, take: Any = None, headers: dict[str, str] | None = None) -> int:
         """All bytes of a file, in pieces that are given to ``take`` and not kept. → how many. Raises FetchFailed."""
         count = 0
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=READ_S)
         try:
-            async with self._open().get(url, timeout=timeout, headers=headers) as answer:
+            async with self._to(url).get(url, timeout=timeout, headers=headers) as answer:
                 if answer.status >= 400:
                     raise FetchFailed(
                         f"the server answered with status {answer.status}", _ERRNO.get(answer.status, _REFUSED)
@@ -81,17 +92,27 @@ class Web:
         data = orjson.dumps(body) if body is not None else None
         timeout = aiohttp.ClientTimeout(total=CALL_S)
         try:
-            async with self._open().request(method, url, data=data, headers=headers, timeout=timeout) as answer:
+            async with self._to(url).request(method, url, data=data, headers=headers, timeout=timeout) as answer:
                 raw = await answer.read()
                 return Answer(status=answer.status, body=_json(raw))
         except (aiohttp.ClientError, OSError, ValueError, TimeoutError):
             return Answer(status=0)
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, force_close=True, ssl=self._tls)
-            self._session = aiohttp.ClientSession(connector=connector, loop=asyncio.get_running_loop())
-        return self._session
+    def _to(self, url: str) -> aiohttp.ClientSession:
+        is_near = bool(self._address) and _is_loopback(urlsplit(url).hostname)
+        if is_near not in self._sessions:
+            source = (self._address, 0) if is_near else None
+            connector = aiohttp.TCPConnector(limit=0, force_close=True, ssl=self._tls, local_addr=source)
+            self._sessions[is_near] = aiohttp.ClientSession(connector=connector, loop=asyncio.get_running_loop())
+        return self._sessions[is_near]
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        address = ipaddress.ip_address(host or "")
+    except ValueError:
+        return False
+    return address.version == 4 and address.is_loopback
 
 
 def _json(raw: bytes) -> Any:

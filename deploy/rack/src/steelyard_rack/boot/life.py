@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from ..agent.agent import Agent, Died
 from ..agent.calls import Orders
 from ..machine import Machine
-from ..web import FetchFailed
+from ..web import FetchFailed, Web
 from . import cd
 from .expanding import Settings
 from .ipxe import Broken, Image, Ipxe, Kernel, OwnDisk, Reboot
@@ -22,11 +23,11 @@ NETWORK = ("Pxe", "UefiHttp")
 
 
 class Life:
-    """``bmc_address``: as software on the machine reads it."""
+    """``bmc_address``: as software on the machine reads it; on loopback the machine's own address, too."""
 
     def __init__(self, machine: Machine, world: World, bmc_address: str | None) -> None:
         self._machine, self._bmc_address = machine, bmc_address
-        self._world = world
+        self._world = replace(world, web=Web(bmc_address or ""))
 
     async def run(self) -> None:
         """Until it is cancelled, or nothing more happens on this machine by itself."""
@@ -45,6 +46,8 @@ class Life:
                 machine.stage = f"waits at {device}"
         except Died as death:
             machine.stage = f"a ramdisk whose agent died: {death}"
+        finally:
+            await self._world.web.close()
 
     # ---- devices
 
@@ -144,13 +147,13 @@ class Life:
         return await self._read(url)
 
     async def _read(self, url: str, take: Callable[[bytes], object] | None = None) -> int:
-        path = urlsplit(url).path
+        path, began = urlsplit(url).path, self._world.clock()
         try:
             count = await self._world.web.read(url, take)
         except FetchFailed as error:
             self._keep(f"GET {path}", str(error))
             raise
-        self._keep(f"GET {path}", f"{count} bytes")
+        self._keep(f"GET {path}", f"{count} bytes in {self._world.clock() - began:.3f} s")
         return count
 
     def _keep(self, operation: str, outcome: str) -> None:
