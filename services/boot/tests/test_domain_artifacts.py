@@ -81,7 +81,7 @@ def test_a_checksum_file_that_does_not_say_it_is_refused_with_the_reason(text: s
     ("wish", "reason"),
     [
         (Wish(url="http://h/i", kind="image"), "needs a checksum"),
-        (Wish(url="http://h/k", kind="kernel", project="p"), "needs a checksum"),
+        (Wish(url="http://h/i", kind="image", project="p"), "needs a checksum"),
         (Wish(url="ftp://h/i", kind="image"), "https://"),
         (Wish(url="http:///i", kind="kernel"), "no host"),
         (Wish(url="http://u:hidden@h/k", kind="kernel"), "user or password"),
@@ -104,6 +104,7 @@ def test_a_wish_that_cannot_be_fulfilled_is_refused_at_once(wish: Wish, reason: 
     "wish",
     [
         Wish(url="https://h/k", kind="kernel"),
+        Wish(url="https://h/k", kind="kernel", project="p"),
         Wish(url="file:///srv/i.img", kind="image"),
         Wish(url="oci://h/i:1", kind="image", project="p"),
         Wish(url="http://h/i", kind="image", project="p", checksum="https://h/SHA256SUMS"),

@@ -8,7 +8,7 @@ import hashlib
 import socket
 import time
 from collections.abc import Iterator
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from steelyard_boot.drivers.download import Http, HttpRules
 from steelyard_boot.drivers.files import Files
 from steelyard_boot.drivers.http_words import authorization_header
 from steelyard_boot.drivers.oci import Registry
+from steelyard_common.addresses import is_beside
 from steelyard_common.errors import DeviceUnreachable, Forbidden, InvalidRequest, NotFound, SteelyardError
 
 from services.boot.tests.source_server import Source, serving
@@ -55,7 +56,12 @@ def read(source: Any, asked: Wanted, offset: int = 0, known: Validator | None = 
 INSIDE = ["http://127.0.0.1/", "http://localhost/", "http://[::1]/", "http://0.0.0.0/", "http://169.254.169.254/latest",
           "http://[fd00:ec2::254]/", "http://10.1.2.3/", "http://192.168.0.1/", "http://172.16.0.1/", "http://100.64.0.1/",
           "http://[::ffff:127.0.0.1]/", "http://[64:ff9b::7f00:1]/", "http://[2002:7f00:1::]/", "http://2130706433/",
-          "http://0x7f.1/", "http://127.1/", "http://[fe80::1]/", "http://224.0.0.1/"]  # fmt: skip
+          "http://0x7f.1/", "http://127.1/", "http://[fe80::1]/", "http://224.0.0.1/", "http://0177.0.0.1/",
+          "http://017700000001/", "http://0x7f000001/", "http://[::ffff:7f00:1]/", "http://[::ffff:a9fe:a9fe]/",
+          "http://100.100.100.200/", "http://0/", "http://[::]/", "http://127.0.0.1./"]  # fmt: skip
+BESIDE = ["http://127.0.0.1/", "http://localhost/", "http://[::1]/", "http://0.0.0.0/", "http://169.254.169.254/latest",
+          "http://[fd00:ec2::254]/", "http://[::ffff:127.0.0.1]/", "http://2130706433/", "http://0177.0.0.1/",
+          "http://[fe80::1]/", "http://100.100.100.200/", "http://[64:ff9b::7f00:1]/"]  # fmt: skip
 
 
 @pytest.mark.parametrize("url", INSIDE)
@@ -65,6 +71,21 @@ def test_a_tenants_url_leads_to_no_internal_address(url: str) -> None:
     assert isinstance(caught.value, Forbidden) or "name is not known" in caught.value.message
     if isinstance(caught.value, Forbidden):
         assert "STEELYARD_ARTIFACTS_TENANT_NETWORKS" in caught.value.message
+
+
+@pytest.mark.parametrize("url", BESIDE)
+def test_an_owners_url_leads_neither_to_our_own_machine_nor_to_a_metadata_service(url: str) -> None:
+    with pytest.raises(SteelyardError) as caught:
+        read(http(), wanted(url, is_owners=True))
+    assert isinstance(caught.value, Forbidden) or "name is not known" in caught.value.message
+
+
+def test_an_owners_url_may_lead_into_the_site_and_its_redirects_are_judged(source: Source) -> None:
+    inside = ("10.1.2.3", "192.168.0.1", "172.16.0.1", "fd12::1", "93.184.215.14")
+    assert not any(is_beside(ip_address(each)) for each in inside)
+    url = source.put("/i", location="http://169.254.169.254/latest/meta-data/")
+    with pytest.raises(Forbidden, match="metadata service"):
+        read(http(networks=LOOPBACK), wanted(url, is_owners=True, is_pinned=True))
 
 
 def test_a_tenants_url_may_lead_where_the_operator_allows(source: Source) -> None:

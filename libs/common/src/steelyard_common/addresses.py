@@ -14,6 +14,7 @@ Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 _NAT64 = IPv6Network("64:ff9b::/96")
 _COMPATIBLE = IPv6Network("::/96")
+_METADATA = frozenset({IPv6Address("fd00:ec2::254"), IPv4Address("100.100.100.200"), IPv4Address("192.0.0.192")})
 
 
 def networks(text: str) -> tuple[Network, ...]:
@@ -30,6 +31,15 @@ def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
         if inner is not None:
             return is_allowed(inner, allowed)
     return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def is_beside(address: Address) -> bool:
+    """Whether only this very machine is meant, or its link: loopback, link-local, no address, a metadata service."""
+    if isinstance(address, IPv6Address):
+        inner = _inner(address)
+        if inner is not None:
+            return is_beside(inner)
+    return address.is_loopback or address.is_link_local or address.is_unspecified or address in _METADATA
 
 
 def _inner(address: IPv6Address) -> IPv4Address | None:

@@ -67,8 +67,8 @@ class StepMessage:
     ``node``: {uuid, name, driver, interfaces: {power: "redfish", …}, driver_info, sealed, properties, power_state,
     boot_mode, secure_boot, disable_power_off …}; for steps of boot, deploy, rescue, inspect, network and storage also
     {ports: [{uuid, address, pxe_enabled, physical_network, local_link_connection, extra}], extra, network_data,
-    instance_name}, unless their implementation is fake or noop; ``sealed`` maps a JSON pointer below driver_info to a
-    sealed secret.
+    instance_name, owner, lessee}, unless their implementation is fake or noop; ``sealed`` maps a JSON pointer below
+    driver_info to a sealed secret.
     ``fence`` grows with every holder of the node: a result with an older one is dropped.
     """
 

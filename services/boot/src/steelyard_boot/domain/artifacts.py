@@ -35,7 +35,8 @@ class Wish:
     """Something that a node needs.
 
     ``checksum``: ``sha256:…``, ``sha512:…``, the hex alone, or the URL of a checksum file. ``project``: set when a
-    tenant gave the URL; it then leads to no internal address. ``authorization``: sealed; a value of the header
+    tenant gave the URL; it then leads to no internal address. ``is_owners``: an owner of nodes gave it; it then leads
+    neither to our own machine nor to a metadata service. ``authorization``: sealed; a value of the header
     Authorization, ``user:password``, a bearer token, or a registry's pull secret.
     """
 
@@ -46,6 +47,7 @@ class Wish:
     authorization: str | None = field(default=None, repr=False)
     convert_to_raw: bool = False
     proxies: Proxies | None = None
+    is_owners: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,7 @@ def check(wish: Wish, *, allow_md5: bool) -> None:
                 raise InvalidRequest("the URL of a checksum file begins with https://, http:// or file://")
         else:
             checksums.parse(wish.checksum, allow_md5=allow_md5)
-    elif parts.scheme in ("http", "https") and (wish.kind == "image" or wish.project is not None):
+    elif parts.scheme in ("http", "https") and wish.kind == "image":
         raise InvalidRequest(
             f"{shown(wish.url)} needs a checksum: sha256 or sha512, or the URL of a checksum file. Without one nobody "
             "can tell whether what came is what was meant"

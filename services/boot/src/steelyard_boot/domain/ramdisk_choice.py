@@ -27,12 +27,14 @@ class Defaults:
 
 @dataclass(frozen=True, kw_only=True)
 class Ramdisk:
-    """URLs: a kernel with its ramdisk, or an ISO. ``names``: part → what it is called where it was told."""
+    """URLs: a kernel with its ramdisk, or an ISO. ``names``: part → what it is called where it was told; ``is_own``:
+    that was the node, not the service's settings."""
 
     kernel: str | None = None
     ramdisk: str | None = None
     iso: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    is_own: bool = False
 
 
 def choose(purpose: Purpose, node: Mapping[str, Any], arch: str, defaults: Defaults) -> Ramdisk:
@@ -47,9 +49,9 @@ def choose(purpose: Purpose, node: Mapping[str, Any], arch: str, defaults: Defau
     for told, names in ((own, in_node), (of_all, in_settings)):
         has_kernel = bool(told["kernel"] and told["ramdisk"])
         if told["iso"] and (prefers_iso or not has_kernel):
-            return Ramdisk(iso=told["iso"], names=names)
+            return Ramdisk(iso=told["iso"], names=names, is_own=told is own)
         if has_kernel:
-            return Ramdisk(kernel=told["kernel"], ramdisk=told["ramdisk"], names=names)
+            return Ramdisk(kernel=told["kernel"], ramdisk=told["ramdisk"], names=names, is_own=told is own)
         if told["kernel"] or told["ramdisk"]:
             break
     setting = f"STEELYARD_{word.upper()}"

@@ -57,7 +57,8 @@ class Validator:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a source is asked for. ``authorization``: opened. ``is_tenants``: it must not lead inside.
+    """What a source is asked for. ``authorization``: opened. ``is_tenants``: it must not lead inside; ``is_owners``:
+    not to our own machine.
 
     ``is_pinned``: a checksum tells whether it is what was meant. ``until``: on time.monotonic(). ``watch`` is given
     what ends the transfer when it is called.
@@ -66,6 +67,7 @@ class Wanted:
     url: str = field(repr=False)
     until: float
     is_tenants: bool = False
+    is_owners: bool = False
     is_pinned: bool = False
     authorization: str | None = field(default=None, repr=False)
     proxies: Proxies | None = None

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from steelyard_common.addresses import Address, Network, is_allowed
+from steelyard_common.addresses import Address, Network, is_allowed, is_beside
 from steelyard_common.errors import DeviceUnreachable, Forbidden, InvalidRequest
 from steelyard_common.names import OF_STRANGERS
 from steelyard_common.outward import connect, reason
@@ -150,20 +150,31 @@ class Http:
 
     def _reach(self, wanted: Wanted, host: str, port: int) -> socket.socket:
         until = min(wanted.until, time.monotonic() + self._rules.connect_s)
-        sock = connect(host, port, lambda each: self._may(wanted, each), refusal(host), until)
+        sock = connect(host, port, lambda each: self._may(wanted, each), _refused(wanted, host), until)
         sock.settimeout(self._rules.connect_s)
         return sock
 
     def _judge_by_name(self, wanted: Wanted, host: str, port: int) -> None:
         """What a proxy will be asked for: it resolves by itself, so this is as near as we come."""
-        if not wanted.is_tenants:
+        if not (wanted.is_tenants or wanted.is_owners):
             return
         for *_, place in OF_STRANGERS.find(host, port, self._rules.connect_s):
             if not self._may(wanted, ip_address(str(place[0]).partition("%")[0])):
-                raise Forbidden(refusal(host))
+                raise Forbidden(_refused(wanted, host))
 
     def _may(self, wanted: Wanted, address: Address) -> bool:
-        return not wanted.is_tenants or is_allowed(address, self._rules.networks)
+        if wanted.is_tenants:
+            return is_allowed(address, self._rules.networks)
+        return not wanted.is_owners or not is_beside(address) or is_allowed(address, self._rules.networks)
+
+
+def _refused(wanted: Wanted, host: str) -> str:
+    if wanted.is_tenants:
+        return refusal(host)
+    return (
+        f"{host} is an address of the boot service's own machine or of a metadata service, and what owners of nodes "
+        "name is not fetched from there; who runs the service may allow it (STEELYARD_ARTIFACTS_TENANT_NETWORKS)"
+    )
 
 
 def refusal(host: str) -> str:

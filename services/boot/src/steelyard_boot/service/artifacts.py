@@ -216,7 +216,7 @@ class Artifacts:
         proxies = asdict(wish.proxies) if wish.proxies else None
         parts = [
             wish.url, wish.checksum, wish.convert_to_raw, wish.project is not None, secret, proxies,
-            "image" if wish.kind == "image" else wish.kind,
+            "image" if wish.kind == "image" else wish.kind, *(["owner"] if wish.is_owners else []),
         ]  # fmt: skip
         return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 

@@ -88,7 +88,8 @@ class OneFetch:
         secret = self._open_secret(wish["authorization"]) if wish["authorization"] else None
         proxies = Proxies(**wish["proxies"]) if wish["proxies"] else None
         return Wanted(
-            url=wish["url"], until=job.until, is_tenants=wish["is_tenants"], authorization=secret, proxies=proxies,
+            url=wish["url"], until=job.until, is_tenants=wish["is_tenants"],
+            is_owners=wish.get("is_owners", False), authorization=secret, proxies=proxies,
             watch=job.watch,
         )  # fmt: skip
 

@@ -84,7 +84,7 @@ class Ramdisks:
     def _bring(self, piece: Slice, node: NodeForBoot, purpose: Purpose, place: Called | None) -> StepResult:
         chosen = choose(purpose, piece.node, node.arch, self._defaults)
         wishes = {
-            part: Wish(url=url, kind=part)
+            part: Wish(url=url, kind=part, is_owners=chosen.is_own and bool(piece.node.get("owner")))
             for part, url in (("kernel", chosen.kernel), ("ramdisk", chosen.ramdisk), ("iso", chosen.iso))
             if url
         }
