@@ -98,8 +98,8 @@ def finished(step: StepRun, status: StepStatus, now: datetime, error: SteelyardE
 def too_late(step: StepRun, node_uuid: str) -> OutcomeUnknown:
     if step.status is StepStatus.WAITING and step.signal == HEARTBEAT and step.name != WAIT:
         return OutcomeUnknown(
-            f"Step {step.label} waited for the agent until its deadline. It was at work and called no more: the "
-            "machine crashed, was switched off or lost its network. Look at its console, then begin this work again."
+            f"Step {step.label} waited for the agent's heartbeat until its deadline, and it calls no more: the machine "
+            "crashed, was switched off or lost its network. Look at its console, then begin this work again."
         )
     if step.status is StepStatus.WAITING and step.signal == HEARTBEAT:
         return OutcomeUnknown(
