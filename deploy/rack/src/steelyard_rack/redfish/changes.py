@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..machine import Action, Machine, NotPossible
+from ..machine import Action, Machine, NotPossible, Slot
 from .bmc import RedfishBmc, SessionLimitReached
 from .documents import session_document
 from .system_documents import ENABLED, KEY_RESETS, LEDS, MODES, TARGETS
@@ -136,6 +136,30 @@ def _reset_keys(bmc: RedfishBmc, body: Body, key: str) -> Changed:
     return Changed(value)
 
 
+def _slot(bmc: RedfishBmc, key: str, name: str) -> Slot:
+    slot = _machine(bmc, key).slots.get(name)
+    if slot is None:
+        raise Refused(404, "ResourceMissingAtURI", "There is no such slot.")
+    return slot
+
+
+def _insert(bmc: RedfishBmc, body: Body, key: str, name: str) -> Changed:
+    slot = _slot(bmc, key, name)
+    _only(body, {"Image", "Inserted", "WriteProtected", "TransferProtocolType", "TransferMethod"})
+    image = body.get("Image")
+    if not isinstance(image, str) or not image.startswith(("http://", "https://")):
+        raise Refused(400, "PropertyValueFormatError", "Image is a URL of http or https.")
+    if slot.image:
+        raise Refused(409, "ResourceInUse", "There is a medium in this slot.")
+    slot.image = image
+    return Changed()
+
+
+def _eject(bmc: RedfishBmc, _body: Body, key: str, name: str) -> Changed:
+    _slot(bmc, key, name).image = ""
+    return Changed()
+
+
 def _patch_chassis(bmc: RedfishBmc, body: Body, key: str) -> Changed:
     machine = _machine(bmc, key)
     _only(body, {"IndicatorLED"})
@@ -175,6 +199,8 @@ _CHANGES: list[tuple[str, re.Pattern[str], Callable[..., Changed]]] = [
     ("PATCH", re.compile("/Systems/([^/]+)"), _patch_system),
     ("PATCH", re.compile("/Systems/([^/]+)/SecureBoot"), _patch_secure_boot),
     ("POST", re.compile("/Systems/([^/]+)/SecureBoot/Actions/SecureBoot.ResetKeys"), _reset_keys),
+    ("POST", re.compile("/Systems/([^/]+)/VirtualMedia/([^/]+)/Actions/VirtualMedia.InsertMedia"), _insert),
+    ("POST", re.compile("/Systems/([^/]+)/VirtualMedia/([^/]+)/Actions/VirtualMedia.EjectMedia"), _eject),
     ("PATCH", re.compile("/Chassis/([^/]+)"), _patch_chassis),
     ("POST", re.compile("/Managers/1/Actions/Manager.Reset"), _reset_manager),
     ("POST", re.compile(SESSIONS_PATH), _open_session),

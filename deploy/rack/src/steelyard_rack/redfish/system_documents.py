@@ -36,6 +36,7 @@ def _system(bmc: RedfishBmc, key: str, machine: Machine) -> Document:
         "Bios": link(bmc, f"{here}/Bios"),
         "SecureBoot": link(bmc, f"{here}/SecureBoot"),
         "EthernetInterfaces": link(bmc, f"{here}/EthernetInterfaces"),
+        "VirtualMedia": link(bmc, f"{here}/VirtualMedia"),
         "Links": {"Chassis": [link(bmc, f"/Chassis/{key}")], "ManagedBy": [link(bmc, "/Managers/1")]},
         "Actions": {
             "#ComputerSystem.Reset": {
@@ -126,6 +127,32 @@ def _nic(_bmc: RedfishBmc, _key: str, machine: Machine, number: str) -> Document
     }
 
 
+def _media(bmc: RedfishBmc, key: str, machine: Machine) -> Document:
+    return collection(bmc, "VirtualMedia", [f"/Systems/{key}/VirtualMedia/{name}" for name in machine.slots])
+
+
+def _slot(bmc: RedfishBmc, key: str, machine: Machine, name: str) -> Document | None:
+    slot = machine.slots.get(name)
+    if slot is None:
+        return None
+    here = f"{bmc.prefix}/redfish/v1/Systems/{key}/VirtualMedia/{name}/Actions"
+    return {
+        "@odata.type": "#VirtualMedia.v1_4_0.VirtualMedia",
+        "Id": name,
+        "Name": f"Virtual {'CD' if name == 'Cd' else 'USB stick'}",
+        "MediaTypes": list(slot.kinds),
+        "Image": slot.image or None,
+        "ImageName": slot.image.rpartition("/")[2] or None,
+        "Inserted": bool(slot.image),
+        "WriteProtected": True,
+        "ConnectedVia": "URI" if slot.image else "NotConnected",
+        "Actions": {
+            "#VirtualMedia.InsertMedia": {"target": f"{here}/VirtualMedia.InsertMedia"},
+            "#VirtualMedia.EjectMedia": {"target": f"{here}/VirtualMedia.EjectMedia"},
+        },
+    }
+
+
 def _chassis(bmc: RedfishBmc, key: str, machine: Machine) -> Document:
     return {
         "@odata.type": "#Chassis.v1_14_0.Chassis",
@@ -158,6 +185,8 @@ SYSTEM_ROUTES: list[tuple[re.Pattern[str], Callable[..., Document | None]]] = [
     (re.compile("/Systems/([^/]+)/SecureBoot"), _secure_boot),
     (re.compile("/Systems/([^/]+)/EthernetInterfaces"), _nics),
     (re.compile("/Systems/([^/]+)/EthernetInterfaces/([0-9]{1,4})"), _nic),
+    (re.compile("/Systems/([^/]+)/VirtualMedia"), _media),
+    (re.compile("/Systems/([^/]+)/VirtualMedia/([^/]+)"), _slot),
     (re.compile("/Chassis/([^/]+)"), _chassis),
     (re.compile("/Chassis/([^/]+)/Thermal"), _thermal),
     (re.compile("/Chassis/([^/]+)/Power"), _power),
