@@ -37,7 +37,11 @@ class Ground:
         self.bus, self.database, self.clock = bus, database, clock
         self.inventory = InventoryTwin(bus, {NODE: {"name": "n1"}, OTHER: {"name": "n2"}})
         inventory = Inventory(bus, SITE)
-        self.agents = Agents(database, SEALER, inventory, clock, AgentRules(), require_tls=require_tls)
+        self.came: list[tuple[str, str]] = []
+        self.agents = Agents(
+            database, SEALER, inventory, clock, AgentRules(), require_tls=require_tls,
+            came=lambda node, how: self.came.append((node, how)),
+        )  # fmt: skip
         bus.serve("boot", endpoints(SITE, self.agents))
 
     def lookup(self, node: str = NODE, minor: int = 115) -> dict[str, Any]:
@@ -68,6 +72,14 @@ def test_a_token_is_given_once_and_masked_from_then_on(ground: Ground) -> None:
         assert answer["node"]["driver_internal_info"]["agent_secret_token"] == MASK
         assert answer["config"]["heartbeat_timeout"] == 300
         assert answer["config"]["agent_token_required"] is True
+
+
+def test_a_boot_hears_of_the_first_lookup_and_the_first_heartbeat_alone(ground: Ground) -> None:
+    token = ground.token()
+    ground.token()
+    ground.beat(token)
+    ground.beat(token)
+    assert ground.came == [(NODE, "lookup"), (NODE, "heartbeat")]
 
 
 def test_a_token_is_sealed_at_rest(ground: Ground) -> None:

@@ -46,6 +46,11 @@ class _Lookup:
         return str(self.found["node"]["uuid"])
 
     @property
+    def is_first(self) -> bool:
+        """Of this boot: a token was issued to it."""
+        return self.token not in (None, MASK)
+
+    @property
     def issues(self) -> bool:
         return bool(self.asked["api"]["minor"] >= TOKENS_SINCE)
 
@@ -189,6 +194,8 @@ class Agents:
                 left = self._issue_to(transaction, admitted, now)
                 # Somebody else was faster with a session for these: theirs is taken as it is.
                 self._issue_to(transaction, left, now)
+        for node in dict.fromkeys(each.node_uuid for each in admitted if each.is_first):
+            self._came(node, LOOKUP)
         return errors
 
     def _issue_to(self, transaction: Transaction, batch: Sequence[_Lookup], now: datetime) -> list[_Lookup]:
