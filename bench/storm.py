@@ -1,9 +1,9 @@
 """Machines that boot and deploy at once: ``python -m bench.storm [--machines 1000] [--pace 0.2]``.
 
 The whole suite with its simulated rack on one box: the machines' BMCs, their firmware and their agents run on the same
-processors as the control plane. All are told to deploy as fast as the API takes it. Times of scripts are told twice, from
-the connection to the last byte: as a machine beside the rack sees them, which asks all the time for scripts of the rack's
-machines, and as those see them, which all share one process. Memory is the most that was seen of each service
+processors as the control plane. All are told to deploy as fast as the API takes it. Times of scripts are told twice,
+from the connection to the last byte: as a machine beside the rack sees them, which asks all the time for scripts of the
+rack's machines, and as those see them, which all share one process. Memory is the most that was seen of each service
 (proportional set size: what processes share is counted once).
 """
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from steelyard_rack.faults import HEALTHY, changed
-from steelyard_rack.machine import Action, Identity, Machine, NotPossible, Power, Timings
+from steelyard_rack.hardware import Identity, Timings
+from steelyard_rack.machine import Action, Machine, NotPossible, Power
 from steelyard_rack.sensors import readings
 
 TIMINGS = Timings(power_on_s=(2, 2), power_off_s=(1, 1), soft_off_s=(5, 5))

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from .disk import Disk
 from .faults import HEALTHY, Faults
+from .hardware import Booted, BootSettings, Identity, Slot, Timings, new_slots
 
 
 class Power(StrEnum):
@@ -39,61 +40,8 @@ class NotPossible(Exception):
     """The machine's present state does not allow this."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Timings:
-    """Seconds that things take: the shortest and the longest; each machine has its own place between."""
-
-    power_on_s: tuple[float, float] = (1.0, 3.0)
-    power_off_s: tuple[float, float] = (1.0, 3.0)
-    soft_off_s: tuple[float, float] = (3.0, 6.0)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Identity:
-    """What never changes about a machine."""
-
-    name: str
-    uuid: str
-    serial: str
-    macs: tuple[str, ...]
-    seed: int
-    manufacturer: str = "Steelyard"
-    model: str = "Simulated R1"
-
-
-@dataclass(kw_only=True, slots=True)
-class BootSettings:
-    """The boot override, in Redfish's words."""
-
-    target: str = "None"
-    enabled: str = "Disabled"
-    mode: str = "UEFI"
-    http_uri: str = ""
-
-
-@dataclass(kw_only=True, slots=True)
-class Slot:
-    """One slot for virtual media. ``kinds`` in Redfish's words; ``image``: the URL of what is in it."""
-
-    kinds: tuple[str, ...]
-    image: str = ""
-
-
-def _slots() -> dict[str, Slot]:
-    return {"Cd": Slot(kinds=("CD", "DVD")), "Usb": Slot(kinds=("USBStick",))}
-
-
 def _nobody(_machine: "Machine") -> None:
     """Nobody is told."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Booted:
-    """What the machine did at its last start."""
-
-    device: str
-    mode: str
-    secure_boot: bool
 
 
 @dataclass(slots=True)
@@ -119,7 +67,7 @@ class Machine:
     nmis: int = 0
     booted: Booted | None = None
     disk: Disk = field(default_factory=Disk)
-    slots: dict[str, Slot] = field(default_factory=_slots)
+    slots: dict[str, Slot] = field(default_factory=new_slots)
     stage: str = "off"
     last_token: str = field(default="", repr=False)
     notice: "Callable[[Machine], None]" = _nobody

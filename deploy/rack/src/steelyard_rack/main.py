@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import commands
-from .machine import Timings
+from .hardware import Timings
 from .plan import INITIAL_POWERS, PROTOCOLS, TLS_MODES, BadPlan, Plan
 from .rack import Rack
 from .server import serve

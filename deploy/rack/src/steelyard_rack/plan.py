@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .machine import Identity, Timings
+from .hardware import Identity, Timings
 
 REDFISH = "redfish"
 IPMI = "ipmi"

@@ -9,7 +9,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ from .agent.desk import RUNNING, SUCCEEDED, Desk, fault
 
 @dataclass(kw_only=True)
 class ScriptedAgent(Desk):
-    """``refuse``: HTTP status and text for every command that comes."""
+    """``refuse``: HTTP status and text for every command that comes. ``waited_for``: commands asked with wait=true."""
 
     url: str = ""
+    waited_for: list[str] = field(default_factory=list)
     verify_ca: str = ""
     at_once: bool = False  # asynchronous commands succeed as they begin
     refuse: tuple[int, str] | None = None
@@ -94,7 +95,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self, method: str, body: Any) -> None:
         parts = urlsplit(self.path)
-        token = parse_qs(parts.query).get("agent_token", [None])[0]
+        query = parse_qs(parts.query)
+        token = query.get("agent_token", [None])[0]
+        if method == "POST" and query.get("wait") == ["true"]:
+            self.agent.waited_for.append(body["name"])
         status, answer = self.agent.reply(method, parts.path, token, body)
         if method == "POST" and self.agent.lose_answers:
             self.close_connection = True

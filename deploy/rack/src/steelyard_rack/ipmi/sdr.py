@@ -3,7 +3,8 @@
 import struct
 from dataclasses import dataclass
 
-from ..machine import Identity, Machine
+from ..hardware import Identity
+from ..machine import Machine
 from ..sensors import Reading, readings
 
 

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..machine import Action, Machine, NotPossible, Slot
+from ..hardware import Slot
+from ..machine import Action, Machine, NotPossible
 from .bmc import RedfishBmc, SessionLimitReached
 from .documents import session_document
 from .system_documents import ENABLED, KEY_RESETS, LEDS, MODES, TARGETS

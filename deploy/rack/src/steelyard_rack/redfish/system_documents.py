@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable
 
-from ..machine import Action, Identity, Machine, Power
+from ..hardware import Identity
+from ..machine import Action, Machine, Power
 from .bmc import RedfishBmc
 from .environment import power_document, thermal_document
 from .shapes import Document, collection, link, status
