@@ -89,6 +89,17 @@ def test_a_whole_deployment_step_by_step(ground: Stage) -> None:
     assert ground.agents.session(NODE) is None
 
 
+def test_a_direct_deployment_without_an_image_boots_the_nodes_volume(ground: Stage) -> None:
+    place = {"target_portal": "192.0.2.9:3260", "target_iqn": "iqn.2026-01.example:v", "target_lun": 1}
+    volume = {"volume_type": "iscsi", "boot_index": 0, "volume_id": "v", "properties": place, "sealed": {}}
+    ground.inventory.nodes[NODE]["targets"] = [volume]
+    ground.node |= {"instance_info": {}, "interfaces": {**ground.node["interfaces"], "storage": "external"}}
+
+    assert ground.run("deploy", "prepare") == Done()
+
+    assert ground.boots() == "volume"
+
+
 def test_the_agent_is_told_the_image_as_ironic_tells_it(up: Stage) -> None:
     up.run("deploy", "write_image")
 
@@ -386,6 +397,16 @@ def test_an_inspection_boots_a_ramdisk_that_reports(ground: Stage) -> None:
     assert ground.boots() == "inspect"
     assert ground.run("boot", "tear_down_inspection") == Done()
     assert ground.boots() == "local"
+
+
+def test_nobody_waits_for_the_answer_of_a_machine_that_switches_itself_off(up: Stage) -> None:
+    """A real one is off before it answers: seen in the lab, where each deployment waited two minutes for it."""
+    up.agent.at_once = True
+
+    assert up.run("deploy", "tear_down_agent") == Done()
+
+    assert up.agent.names == ["standby.sync", "standby.power_off"]
+    assert "standby.power_off" not in up.agent.waited_for
 
 
 def test_a_machine_that_may_not_be_switched_off_takes_its_network_down(up: Stage) -> None:

@@ -96,8 +96,9 @@ class Told:
 
 
 @pytest.mark.parametrize(("storage", "targets", "boots"), [("external", 1, 1), ("external", 0, 0), ("noop", 1, 0)])
+@pytest.mark.parametrize("writes", [False, True])
 def test_the_volume_is_booted_where_the_storage_is_external_and_the_image_elsewhere(
-    memory_bus: MemoryBus, storage: str, targets: int, boots: int
+    memory_bus: MemoryBus, storage: str, targets: int, boots: int, writes: bool
 ) -> None:
     on = node(interfaces={"boot": "ipxe", "storage": storage}, instance_info={"kernel": "k", "ramdisk": "r"})
     InventoryTwin(memory_bus, nodes={on["uuid"]: {"targets": [target()] * targets}})
@@ -107,7 +108,7 @@ def test_the_volume_is_booted_where_the_storage_is_external_and_the_image_elsewh
         otherwise.append(piece)
         return Done()
 
-    step = VolumeBoots(Inventory(memory_bus, "local"), told).instead_of(image)
+    step = VolumeBoots(Inventory(memory_bus, "local"), told).instead_of(image, writes=writes)
 
     piece = Slice(
         workflow="w", node=on, step=Step(index=0, interface="deploy", name="prepare", args={}, attempt=1, memo={})
@@ -116,6 +117,20 @@ def test_the_volume_is_booted_where_the_storage_is_external_and_the_image_elsewh
     assert step(piece) == Done()
     assert [what.purpose for what in told.what] == [Purpose.VOLUME] * boots
     assert len(otherwise) == 1 - boots
+
+
+def test_an_image_that_is_to_be_written_goes_before_a_volume(memory_bus: MemoryBus) -> None:
+    on = node(interfaces={"boot": "ipxe", "storage": "external"}, instance_info={"image_source": "https://a.example/i"})
+    InventoryTwin(memory_bus, nodes={on["uuid"]: {"targets": [target()]}})
+    told = Told()
+    piece = Slice(
+        workflow="w", node=on, step=Step(index=0, interface="deploy", name="prepare", args={}, attempt=1, memo={})
+    )
+
+    step = VolumeBoots(Inventory(memory_bus, "local"), told).instead_of(lambda piece: Done(), writes=True)
+
+    assert step(piece) == Done()
+    assert told.what == []
 
 
 def test_without_a_volume_the_image_must_be_told_whole() -> None:

@@ -80,7 +80,8 @@ def _functions(works: Works) -> dict[tuple[str, str], Row]:
     rescue_off: Row = {"agent": ramdisks.tear_down}
     return {
         ("deploy", "prepare"): {
-            "direct": unless_adopted(image_first), "custom-agent": unless_adopted(bring(Purpose.DEPLOY)),
+            "direct": unless_adopted(works.volumes.instead_of(image_first, writes=True)),
+            "custom-agent": unless_adopted(bring(Purpose.DEPLOY)),
             "anaconda": unless_adopted(no_installer),
             "ramdisk": in_order(
                 look_at_ramdisk, unless_adopted(works.volumes.instead_of(in_order(look_at_image, ramdisks.bring_image)))

@@ -34,6 +34,7 @@ from .ramdisks import FETCH_S, Ramdisks
 log = get_logger(__name__)
 KINDS = ("clean", "deploy", "service")
 READ_TIMEOUT_S, LOGS_TIMEOUT_S = 90.0, 90.0
+POWER_OFF = "standby.power_off"
 PASSWORD = "/hashed_rescue_password"  # noqa: S105 - a JSON pointer
 
 
@@ -144,7 +145,7 @@ class Deploying:
             return self._farewell(piece, "system.lockdown")
         if _is_true(piece.driver_info.get("deploy_forces_oob_reboot")):
             return self._farewell(piece, "standby.sync")
-        return self._farewell(piece, "standby.sync", "standby.power_off")
+        return self._farewell(piece, "standby.sync", POWER_OFF)
 
     def boot_instance(self, piece: Slice) -> StepResult:
         """The machine is off: nothing of the ramdisk stays, then it may start."""
@@ -226,7 +227,10 @@ class Deploying:
         """What the agent no longer answers is taken for done: its machine is switched by its BMC next."""
         for name in names:
             try:
-                self._by.inband.ask(piece, name)
+                if name == POWER_OFF:
+                    self._by.inband.begin(piece, name)
+                else:
+                    self._by.inband.ask(piece, name)
             except SteelyardError as error:
                 if name == "standby.sync" and isinstance(error, DeviceRefused):
                     return Failed(error=error)

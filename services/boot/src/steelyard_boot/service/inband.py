@@ -31,6 +31,7 @@ from .agents import Agents
 log = get_logger(__name__)
 HEARTBEAT = "heartbeat"
 BUSY_S, UNREACHABLE_S, UNKNOWN_S, POLL_S = 5.0, 5.0, 2.0, 5.0
+FAREWELL_S = 10.0
 MARK = "steelyard"  # key of a step that the agent echoes
 # Commands whose result shows which step they ran.
 ECHOES = {f"execute_{kind}_step": f"{kind}_step" for kind in ("clean", "deploy", "service")}
@@ -86,6 +87,10 @@ class InBand:
         if command.status != SUCCEEDED:
             raise failure(name, command)
         return command
+
+    def begin(self, piece: Slice, name: str) -> None:
+        """A command whose end nobody hears of, because it ends the agent, too. Errors: those of the agent."""
+        self._client.run(self.door(piece), name, timeout_s=FAREWELL_S)
 
     def asking(self, piece: Slice, ask: Callable[[], StepResult]) -> StepResult:
         """``ask`` with what may pass by itself waited for."""

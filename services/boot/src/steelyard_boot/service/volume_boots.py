@@ -20,12 +20,14 @@ class VolumeBoots:
     def __init__(self, inventory: Inventory, boots: Boots) -> None:
         self._inventory, self._boots = inventory, boots
 
-    def instead_of(self, otherwise: StepFunction) -> StepFunction:
-        """The volume where there is one, else ``otherwise``. Errors: InvalidRequest, Unsupported."""
+    def instead_of(self, otherwise: StepFunction, *, writes: bool = False) -> StepFunction:
+        """The volume where there is one, else ``otherwise``. ``writes``: otherwise an image is written, and one that
+        is named goes first (as the planner has it). Errors: InvalidRequest, Unsupported."""
 
         def run(piece: Slice) -> StepResult:
             found = None
-            if piece.interface("storage") == EXTERNAL:
+            named = writes and (piece.node.get("instance_info") or {}).get("image_source")
+            if piece.interface("storage") == EXTERNAL and not named:
                 told = self._inventory.volumes(piece.node["uuid"])
                 found = volumes.of(told["connectors"], told["targets"])
             if found is None:
