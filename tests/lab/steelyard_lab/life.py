@@ -35,7 +35,6 @@ class Life:
     disk_mib: int = 256
     options: tuple[str, ...] = ()  # more words of `baremetal node create`
     is_static: bool = False
-    cleans: bool = False
     driver_info: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -85,7 +84,7 @@ class Living:
             "--boot-interface",
             life.boot,
         ]
-        words += ["--automated-clean" if life.cleans else "--no-automated-clean", *life.options]
+        words += ["--no-automated-clean", *life.options]
         for name, value in {**self._machine.driver_info, **life.driver_info}.items():
             words += ["--driver-info", f"{name}={value}"]
         words += ["--property", f"capabilities=boot_mode:{mode}", "--property", "cpu_arch=x86_64"]
@@ -111,8 +110,8 @@ class Living:
         return "verified"
 
     def _provide(self) -> str:
-        self._baremetal.change("provide", self._node, timeout_s=AGENT_S if self._life.cleans else VERB_S)
-        return "cleaned by the agent" if self._life.cleans else "available"
+        self._baremetal.change("provide", self._node, timeout_s=VERB_S)
+        return "available"
 
     # ---- deployment
 
@@ -215,9 +214,9 @@ class Living:
         return "pattern gone from both ends of the disk; the middle was left alone"
 
     def _undeploy(self) -> str:
-        self._baremetal.change("undeploy", self._node, timeout_s=AGENT_S)
-        if not self._life.cleans:
-            return "available"
+        """With automated cleaning: all that the agent erases by itself."""
+        self._baremetal.run("node", "set", self._node, "--automated-clean")
+        self._baremetal.change("undeploy", self._node, timeout_s=DEPLOY_S)
         (file,) = self._machine.disks.values()
         blocks, left = disk.blocks_left(file, self._stage.image.raw)
         if left:

@@ -12,7 +12,7 @@ FROM_MEMORY = ("--deploy-interface", "ramdisk")
 # Long ones first: two are lived at a time.
 LIVES = (
     Life(
-        name="bios-ipxe", firmware=PXE_BIOS, boot="ipxe", cleans=True, options=("--rescue-interface", "agent"),
+        name="bios-ipxe", firmware=PXE_BIOS, boot="ipxe", options=("--rescue-interface", "agent"),
         steps=("erase metadata", "provide", "deploy", "rescue", "unrescue", "undeploy"),
     ),
     Life(name="uefi-ipxe", firmware=PXE_UEFI, boot="ipxe", steps=("provide", "deploy kill boot")),

@@ -9,8 +9,9 @@ from pathlib import Path
 from steelyard_lab.agent.instance_image import Image, instance_image
 from steelyard_lab.agent.ramdisk import Ramdisk, ramdisk
 
-# An emulated timer may be late; a machine without a screen has nothing to set a mode of.
-ARGUMENTS = "console=ttyS0,115200 nomodeset no_timer_check"
+# An emulated timer may be late; a machine without a screen has nothing to set a mode of; before it knows its node the
+# agent waits for a disk of 4 GiB at least, which the lab's are not: once is enough.
+ARGUMENTS = "console=ttyS0,115200 nomodeset no_timer_check ipa-disk-wait-attempts=1 ipa-disk-wait-delay=1"
 HEARTBEAT_S = 60
 
 
