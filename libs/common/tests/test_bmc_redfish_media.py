@@ -173,3 +173,18 @@ def test_the_next_boot_is_from_a_url_where_the_firmware_can_and_setting_the_devi
         driver.set_boot_device("disk", persistent=True)
 
     assert (boot["BootSourceOverrideTarget"], boot["HttpBootUri"]) == ("Hdd", None)
+
+
+def test_what_is_no_url_is_not_given_back_to_the_bmc_as_one() -> None:
+    """sushy-tools 2.2 shows the text "None" where no URL is set, and fetches what it is told."""
+    bmc = recorded("plain")
+    boot = bmc.replies[f"GET {SYSTEM}"][2]["Boot"]
+    boot["HttpBootUri"] = "None"
+    boot["BootSourceOverrideTarget@Redfish.AllowableValues"].append("UefiHttp")
+
+    with talking_to(bmc) as driver:
+        driver.set_boot_device("uefihttp", persistent=False)
+
+    changes = [body for _, body in bmc.of("PATCH")]
+    assert changes
+    assert all("HttpBootUri" not in body["Boot"] for body in changes)

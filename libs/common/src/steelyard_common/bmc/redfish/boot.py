@@ -82,7 +82,7 @@ def set_device(connection: RedfishConnection, system_id: str | None, device: str
     # Quirk: some refuse to set what is set already, Supermicro wants it each time.
     same = _word(system.boot and system.boot.enabled) == enabled and not _is(system, ALWAYS_ENABLED)
     separate: dict[str, Any] = {"target": BootSource(TARGETS[device]), "enabled": None if same else enabled}
-    if device == "uefihttp" and (url := (system.json.get("Boot") or {}).get("HttpBootUri")):
+    if device == "uefihttp" and (url := _http_uri(system)):
         separate["http_boot_uri"] = url
     full = {**separate, "enabled": enabled, "mode": mode}
     _send(connection, system, separate, full)
@@ -90,6 +90,12 @@ def set_device(connection: RedfishConnection, system_id: str | None, device: str
     after = connection.system(system_id)
     if mode in MODES and _word(after.boot and after.boot.mode) != mode:
         _send(connection, after, {"mode": mode}, full)
+
+
+def _http_uri(system: Any) -> str | None:
+    """Quirk: what is no URL is none; sushy-tools 2.2 shows the text "None" where nothing is set, and would fetch it."""
+    uri = str((system.json.get("Boot") or {}).get("HttpBootUri") or "")
+    return uri if uri.lower().startswith(("http://", "https://")) else None
 
 
 def get_mode(system: Any) -> str | None:
@@ -129,7 +135,7 @@ def _send(connection: RedfishConnection, system: Any, separate: dict[str, Any], 
 def _forget_empty_uri(system: Any) -> None:
     """sushy clears HttpBootUri with null when another device is chosen; BMCs that keep "" there refuse the null."""
     section = system.json.get("Boot") or {}
-    if not section.get("HttpBootUri"):
+    if not _http_uri(system):
         section.pop("HttpBootUri", None)
 
 
