@@ -41,12 +41,17 @@ class Baremetal:
         """Waits for the provision state; one that is called failed, or an error, is an error."""
 
         def arrived() -> bool:
-            seen = self.node(node)
-            if seen["provision_state"].endswith(("failed", "error")):
-                raise LabError(f"{seen['provision_state']}: {seen['last_error']}")
-            return bool(seen["provision_state"] == state)
+            return self.check_not_failed(node) == state
 
         wait_until(arrived, f"{node} becomes {state}", timeout_s=timeout_s, every_s=3)
+
+    def check_not_failed(self, node: str) -> str:
+        """→ its provision state. Raises LabError, with the last error, when that is a failed one."""
+        seen = self.node(node)
+        state = str(seen["provision_state"])
+        if state.endswith(("failed", "error")):
+            raise LabError(f"{state}: {seen['last_error']}")
+        return state
 
     def read(self, *words: str) -> Any:
         return json.loads(self.run(*words, "-f", "json"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from steelyard_lab.failure import LabError
 
 HELD_AT_MOST_S = 50.0  # an agent gives a silent server a minute
-PIECE = 64 * 1024
+LOOK_EVERY_S = 5.0
 
 
 class Gate:
@@ -20,9 +21,13 @@ class Gate:
     def __init__(self) -> None:
         self.reached, self.opened = threading.Event(), threading.Event()
 
-    def wait_reached(self, timeout_s: float) -> None:
-        if not self.reached.wait(timeout_s):
-            raise LabError(f"nobody asked for half of the image within {timeout_s:g} s")
+    def wait_reached(self, timeout_s: float, is_hopeless: Callable[[], None]) -> None:
+        """``is_hopeless``: raises when nobody will ever ask."""
+        deadline = time.monotonic() + timeout_s
+        while not self.reached.wait(min(LOOK_EVERY_S, timeout_s)):
+            is_hopeless()
+            if time.monotonic() > deadline:
+                raise LabError(f"nobody asked for half of the image within {timeout_s:g} s")
 
     def hold(self) -> None:
         self.reached.set()

@@ -133,7 +133,7 @@ class Living:
         def deploy() -> None:
             self._baremetal.run("node", "deploy", self._node, "--config-drive", self._config_drive())
             try:
-                gate.wait_reached(DEPLOY_S)
+                gate.wait_reached(DEPLOY_S, lambda: self._baremetal.check_not_failed(self._node))
                 self._stage.plane.kill(service)
             finally:
                 gate.opened.set()

@@ -36,7 +36,7 @@ def test_a_closed_gate_holds_its_machine_at_half_of_the_image_till_it_is_opened(
 
     fetching = threading.Thread(target=fetch)
     fetching.start()
-    gate.wait_reached(30)
+    gate.wait_reached(30, lambda: None)
     fetching.join(30)
 
     assert got == CONTENT
@@ -44,7 +44,15 @@ def test_a_closed_gate_holds_its_machine_at_half_of_the_image_till_it_is_opened(
 
 def test_a_gate_that_nobody_reaches_is_an_error() -> None:
     with pytest.raises(LabError, match="nobody asked"):
-        Gate().wait_reached(0.01)
+        Gate().wait_reached(0.01, lambda: None)
+
+
+def test_nobody_waits_at_a_gate_when_it_is_hopeless() -> None:
+    def failed() -> None:
+        raise LabError("deploy failed")
+
+    with pytest.raises(LabError, match="deploy failed"):
+        Gate().wait_reached(0.01, failed)
 
 
 def test_what_is_not_in_the_folder_is_not_found(images: Images) -> None:
