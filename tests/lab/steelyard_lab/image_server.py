@@ -21,7 +21,7 @@ class Gate:
     def __init__(self) -> None:
         self.reached, self.opened = threading.Event(), threading.Event()
 
-    def wait_reached(self, timeout_s: float, is_hopeless: Callable[[], None]) -> None:
+    def wait_reached(self, timeout_s: float, is_hopeless: Callable[[], object]) -> None:
         """``is_hopeless``: raises when nobody will ever ask."""
         deadline = time.monotonic() + timeout_s
         while not self.reached.wait(min(LOOK_EVERY_S, timeout_s)):
