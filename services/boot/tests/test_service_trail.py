@@ -93,6 +93,44 @@ def test_a_boot_that_went_well_is_one_attempt_from_power_on_to_the_first_heartbe
     assert attempt.ended_at - attempt.began_at == timedelta(seconds=len(WHOLE))
 
 
+def test_power_that_is_noticed_late_belongs_to_the_boot_that_it_was_for(desk: Desk) -> None:
+    desk.see(Hop.SCRIPT, Hop.KERNEL)
+    desk.power(True)
+    desk.see(Hop.RAMDISK, Hop.LOOKUP, Hop.HEARTBEAT)
+
+    (attempt,) = desk.attempts()
+    assert attempt.outcome is Outcome.BOOTED
+    assert [note.hop for note in attempt.notes] == [
+        Hop.SCRIPT, Hop.KERNEL, Hop.POWER, Hop.RAMDISK, Hop.LOOKUP, Hop.HEARTBEAT,
+    ]  # fmt: skip
+
+
+def test_power_that_is_noticed_after_the_agent_has_called_begins_no_boot_and_later_it_does(desk: Desk) -> None:
+    desk.see(Hop.SCRIPT, Hop.LOOKUP, Hop.HEARTBEAT)
+    desk.power(True)
+    assert [attempt.outcome for attempt in desk.attempts()] == [Outcome.BOOTED]
+
+    desk.clock.advance(60)
+    desk.power(True)
+
+    assert [attempt.outcome for attempt in desk.attempts()] == [Outcome.RUNNING, Outcome.BOOTED]
+
+
+def test_an_agent_that_is_not_believed_is_the_reason_and_does_not_keep_the_attempt_open(desk: Desk) -> None:
+    desk.see(Hop.SCRIPT, Hop.RAMDISK, Hop.LOOKUP)
+    for _ in range(12):
+        desk.clock.advance(61)
+        desk.trail.refused(desk.node.uuid, "Invalid or missing agent token received.")
+        desk.trail.refused(desk.node.uuid, "a second one at once is not noted")
+    desk.trail.flush()
+    desk.trail.sweep()
+
+    (attempt,) = desk.attempts()
+    assert (attempt.outcome, attempt.failing_hop) == (Outcome.FAILED, Hop.HEARTBEAT)
+    assert "was refused (Invalid or missing agent token received.)" in str(attempt.reason)
+    assert [note.hop for note in attempt.notes].count(Hop.HEARTBEAT) == 12
+
+
 def test_its_event_says_what_the_contract_says(desk: Desk) -> None:
     desk.see(*WHOLE)
 

@@ -153,7 +153,7 @@ def start(settings: Settings) -> Boot:
     parts.finishes.append(booting.watch)
     agents = Agents(
         database, settings.sealer(), inventory, now, settings.agent_rules(), require_tls=settings.agent_require_tls,
-        came=booting.trail.came,
+        came=booting.trail.came, refused=booting.trail.refused,
     )  # fmt: skip
     works = make_works(settings, parts, agents, inventory, artifacts.artifacts, booting.boots, database=database)
     forgets = [booting.forget, *([works.dns.forget] if works.dns is not None else [])]

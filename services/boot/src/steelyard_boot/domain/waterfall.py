@@ -78,10 +78,11 @@ def expectation(interface: str, model: BootModel) -> Expectation:
 def is_new(hop: Hop, seen: Sequence[Hop], quiet_s: float, patience_s: float) -> bool:
     """Whether ``hop`` begins another attempt: the machine is at the start again after it had got further.
 
-    Loaders ask again for what failed, and a machine asks for addresses at every stage: neither is a new attempt.
+    Loaders ask again for what failed, and a machine asks for addresses at every stage: neither is a new attempt. That
+    the power is on may be noticed after the machine has asked for something already.
     """
     if hop is Hop.POWER:
-        return bool(seen) and any(other is not Hop.POWER for other in seen)
+        return Hop.POWER in seen and any(other is not Hop.POWER for other in seen)
     if hop not in STARTS:
         return False
     further = max((RANK[other] for other in seen), default=0)
@@ -134,6 +135,11 @@ def _told_best(note: Note, notes: Sequence[Note]) -> Note:
 def _why_failed(note: Note) -> str:
     detail = note.detail
     what = detail.get("what") or note.hop.value
+    if note.hop is Hop.HEARTBEAT:
+        return (
+            f"an agent called for this node and was refused ({detail.get('error')}): it is of an earlier boot of the"
+            " machine, or another machine's; look which machines have this node's MAC addresses, then boot it again"
+        )
     status = detail.get("status")
     if note.outcome == PARTIAL:
         return (

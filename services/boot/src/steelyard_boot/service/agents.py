@@ -58,15 +58,16 @@ class _Lookup:
 class Agents:
     """Sessions of agents. ``require_tls``: agents that can be called without TLS only are refused.
 
-    ``came`` is told (node, ``lookup`` or ``heartbeat``) of each lookup and of the first heartbeat of a session.
+    ``came`` is told (node, ``lookup`` or ``heartbeat``) of each lookup and of the first heartbeat of a session;
+    ``refused`` (node, why) of heartbeats that are not believed.
     """
 
     def __init__(
         self, database: Database, sealer: Sealer, inventory: Inventory, clock: Clock, rules: AgentRules, *,
-        require_tls: bool = True, came: Came = lambda _node, _how: None,
+        require_tls: bool = True, came: Came = lambda _node, _how: None, refused: Came = lambda _node, _why: None,
     ) -> None:  # fmt: skip
         self._database, self._sealer, self._inventory, self._clock = database, sealer, inventory, clock
-        self._rules, self._require_tls, self._came = rules, require_tls, came
+        self._rules, self._require_tls, self._came, self._refused = rules, require_tls, came, refused
         self._lookups: Combiner[_Lookup] = Combiner(self._issue)
         self._beats: Combiner[Beat] = Combiner(self._take)
 
@@ -234,6 +235,7 @@ class Agents:
                     )
                 except InvalidRequest as error:
                     errors[index] = error
+                    self._refused(beat.node_uuid, error.message)
             store.write(transaction.connection, believed.values())
         for uuid in believed:
             if uuid in found and found[uuid].last_heartbeat_at is None:

@@ -14,7 +14,7 @@ from steelyard_common.db import Database, Transaction
 from steelyard_common.errors import SteelyardError
 from steelyard_common.telemetry import get_logger
 
-from ..domain.waterfall import OK, Hop, Note, Outcome, ends_well, expectation, is_new, judge
+from ..domain.waterfall import FAILED, OK, Hop, Note, Outcome, ends_well, expectation, is_new, judge
 from ..store import attempts as store
 from ..store import boots
 from ..store.attempts import Attempt
@@ -25,6 +25,8 @@ MOST_WAITING = 20_000  # notes; a storm of 1,000 machines makes some 6,000
 BATCH = 500
 LINGER_S = 0.2
 LOOK_EVERY_S = 5.0
+LATE_S = 10.0  # so long after a boot it may be noticed that the power went on for it
+MOST_REFUSED, REFUSED_EVERY_S = 10_000, 60.0
 SWITCHED_OFF = "the machine was switched off before it had come up"
 
 
@@ -53,6 +55,7 @@ class Trail:
     def __init__(self, database: Database, site: str, clock: Callable[[], datetime], patience_s: float = 600) -> None:
         self._database, self._site, self._clock, self._patience_s = database, site, clock, patience_s
         self._waiting: queue.Queue[Note | PowerSeen] = queue.Queue(MOST_WAITING)
+        self._refused: dict[str, datetime] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="boot-trail", daemon=True)
 
@@ -81,6 +84,17 @@ class Trail:
         """The agent looked itself up (``lookup``), or was heard of for the first time (``heartbeat``)."""
         self.note(Note(node_uuid=node_uuid, hop=Hop(how), outcome=OK, at=self._clock()))
 
+    def refused(self, node_uuid: str, reason: str) -> None:
+        """Somebody called as this node's agent and was not believed; noted once in a while of each node."""
+        now = self._clock()
+        if len(self._refused) > MOST_REFUSED:
+            self._refused.clear()
+        last = self._refused.get(node_uuid)
+        if last is None or (now - last).total_seconds() > REFUSED_EVERY_S:
+            self._refused[node_uuid] = now
+            detail = {"what": "heartbeat", "error": reason}
+            self.note(Note(node_uuid=node_uuid, hop=Hop.HEARTBEAT, outcome=FAILED, at=now, detail=detail))
+
     def forget(self, node_uuid: str) -> None:
         """The node is no more."""
         with self._database.begin() as transaction:
@@ -101,6 +115,7 @@ class Trail:
             connection = transaction.connection
             rows = boots.of_nodes(connection, nodes)
             round_ = _Round(open=store.running(connection, nodes))
+            batch = self._without_late(transaction, batch, round_)
             for each in sorted(batch, key=lambda each: each.at):
                 row = rows.get(each.node_uuid)
                 if row is not None:
@@ -115,6 +130,19 @@ class Trail:
             for attempt in found:
                 self._end(transaction, _failed(attempt, now))
         return len(found)
+
+    def _without_late(
+        self, transaction: Transaction, batch: Sequence[Note | PowerSeen], round_: _Round
+    ) -> Sequence[Note | PowerSeen]:
+        """A machine may be up before it is noticed that its power is on: that begins no boot then."""
+        on = {each.node_uuid: each.at for each in batch if isinstance(each, PowerSeen) and each.is_on}
+        alone = {node: at for node, at in on.items() if node not in round_.open}
+        if not alone:
+            return batch
+        since = min(alone.values()) - timedelta(seconds=LATE_S)
+        up = store.came_up(transaction.connection, sorted(alone), since)
+        late = {node for node, at in alone.items() if any(ended <= at for ended in up.get(node, ()))}
+        return [each for each in batch if not (isinstance(each, PowerSeen) and each.is_on and each.node_uuid in late)]
 
     def _take(self, round_: _Round, each: Note | PowerSeen, row: boots.BootRow) -> None:
         attempt = round_.open.get(each.node_uuid)
@@ -132,7 +160,9 @@ class Trail:
                 return  # of a machine that was up before: no attempt ends with it
             attempt = store.begin(row.node_uuid, row.model.boot_id, expectation(row.interface, row.model), note.at)
             round_.new.append(attempt)
-        attempt = replace(attempt, seen_at=max(attempt.seen_at, note.at), notes=(*attempt.notes, note))
+        is_refused = note.hop is Hop.HEARTBEAT and note.outcome == FAILED  # a stranger must not keep an attempt open
+        seen_at = attempt.seen_at if is_refused else max(attempt.seen_at, note.at)
+        attempt = replace(attempt, seen_at=seen_at, notes=(*attempt.notes, note))
         round_.open[row.node_uuid] = attempt
         round_.notes.append((attempt.uuid, note))
         if ends_well(note.hop, note.outcome, attempt.expected):

@@ -66,6 +66,21 @@ def running(connection: Connection, nodes: Sequence[str]) -> dict[str, Attempt]:
     return {attempt.node_uuid: attempt for attempt in _with_notes(connection, found)}
 
 
+def came_up(connection: Connection, nodes: Sequence[str], since: datetime) -> dict[str, list[datetime]]:
+    """When nodes came up since then in attempts of which nobody has seen the power go on."""
+    with_power = select(boot_hops.c.attempt_uuid).where(
+        boot_hops.c.attempt_uuid == boot_attempts.c.uuid, boot_hops.c.hop == Hop.POWER.value
+    )
+    statement = select(boot_attempts.c.node_uuid, boot_attempts.c.ended_at).where(
+        boot_attempts.c.node_uuid.in_(nodes), boot_attempts.c.outcome == Outcome.BOOTED.value,
+        boot_attempts.c.ended_at >= since, ~with_power.exists(),
+    )  # fmt: skip
+    found: dict[str, list[datetime]] = {}
+    for row in connection.execute(statement):
+        found.setdefault(row.node_uuid, []).append(row.ended_at)
+    return found
+
+
 def quiet(connection: Connection, since: datetime, limit: int) -> list[Attempt]:
     """Running ones that nothing was seen of since; those that somebody else has in hand are left out."""
     statement = (
