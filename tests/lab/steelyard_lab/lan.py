@@ -59,7 +59,9 @@ class Lan:
 
     def has_asked_for_address(self, mac: str) -> bool:
         log = self.folder / "dnsmasq.log"
-        return log.exists() and mac.lower() in log.read_text(errors="replace").lower()
+        return (
+            log.exists() and re.search(rf"DHCP(DISCOVER|REQUEST).* {mac} ", log.read_text(errors="replace")) is not None
+        )
 
     def cut_off(self, address: str) -> None:
         """From now on this machine opens no connection to us but to the images; ours to it still work."""

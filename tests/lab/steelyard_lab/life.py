@@ -89,7 +89,7 @@ class Living:
             words += ["--driver-info", f"{name}={value}"]
         words += ["--property", f"capabilities=boot_mode:{mode}", "--property", "cpu_arch=x86_64"]
         if life.disks:
-            hint = {"name": "/dev/md0"} if "raid" in life.steps else {"serial": next(iter(self._machine.disks))}
+            hint = {"name": "<in> /dev/md"} if "raid" in life.steps else {"serial": next(iter(self._machine.disks))}
             words += ["--property", f"root_device={json.dumps(hint)}"]
         if life.is_static:
             words += ["--network-data", json.dumps(self._network_data())]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from steelyard_lab.baremetal import Baremetal
@@ -48,28 +48,41 @@ class Part:
     operate: Callable[[], Iterator[Row]]
 
 
+Rows = queue.SimpleQueue[Row | BaseException | None]
+
+
 def at_once(parts: Sequence[Part], most: int) -> Iterator[Row]:
-    """Some machines at a time; rows in the order in which operations end."""
-    rows: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
+    """Some machines at a time; rows in the order in which operations end. Whoever stops asking does not wait for them.
 
-    def operate(part: Part) -> None:
-        try:
-            for row in part.operate():
+    Errors: what a part raises.
+    """
+    left: queue.SimpleQueue[Part] = queue.SimpleQueue()
+    rows: Rows = queue.SimpleQueue()
+    for part in parts:
+        left.put(part)
+    at_work = min(most, len(parts))
+    for number in range(at_work):
+        threading.Thread(target=_operate, args=(left, rows), name=f"machine-{number}", daemon=True).start()
+    while at_work:
+        row = rows.get()
+        if isinstance(row, BaseException):
+            raise row
+        if row is None:
+            at_work -= 1
+        else:
+            yield row
+
+
+def _operate(left: queue.SimpleQueue[Part], rows: Rows) -> None:
+    """One part after the other, till none is left."""
+    try:
+        while True:
+            for row in left.get_nowait().operate():
                 rows.put(row)
-        finally:
-            rows.put(None)
-
-    with ThreadPoolExecutor(most, thread_name_prefix="machine") as pool:
-        started = [pool.submit(operate, part) for part in parts]
-        left = len(started)
-        while left:
-            row = rows.get()
-            if row is None:
-                left -= 1
-            else:
-                yield row
-    for each in started:
-        each.result()
+    except queue.Empty:
+        rows.put(None)
+    except BaseException as error:  # noqa: BLE001  it goes on where the rows are read
+        rows.put(error)
 
 
 class Scenario:
