@@ -24,7 +24,10 @@ Case = tuple[str, str, Any, int, str, dict[str, Any]]
 CALLS: list[Case] = [
     ("GET", f"{N}/methods", None, 200, "qry.vendor-methods", {"ident": "n1"}),
     ("GET", MEDIA, None, 200, "qry.virtual-media", {"ident": "n1"}),
-    ("POST", MEDIA, ISO, 204, "cmd.attach-virtual-media", {**ISO, "image_download_source": "local"}),
+    ("POST", MEDIA, ISO, 204, "cmd.attach-virtual-media", {**ISO, "image_url": "http://boot/x.iso"}),
+    ("POST", MEDIA, {**ISO, "image_download_source": "http"}, 204, "cmd.attach-virtual-media", ISO),
+    ("POST", MEDIA, {**ISO, "image_url": "nfs://i/x.iso"}, 204, "cmd.attach-virtual-media",
+     {"image_url": "nfs://i/x.iso"}),
     ("DELETE", MEDIA, None, 204, "cmd.detach-virtual-media", {"device_types": []}),
     ("DELETE", f"{MEDIA}?device_types=CDROM, disk", None, 204, "cmd.detach-virtual-media",
      {"device_types": ["cdrom", "disk"]}),
@@ -39,6 +42,8 @@ CALLS: list[Case] = [
 
 @pytest.fixture
 def others(others: Others) -> Others:
+    others.replies["qry.virtual-media"] = b'{"media": []}'
+    others.replies["cmd.fetch-artifact"] = b'{"status": "here", "url": "http://boot/x.iso"}'
     others.replies["qry.vendor-methods"] = b'{"methods": {"go": {"async": false}}}'
     others.replies["cmd.take-inspection"] = orjson.dumps({"uuid": UUID})
     others.replies["cmd.call-vendor"] = b'{"async": false, "return": "gone"}'
@@ -54,6 +59,23 @@ def test_a_route_asks_one_thing(api: Api, others: Others, case: Case) -> None:
     assert response.status_code == status, response.data
     assert others.last[0] == verb
     assert others.last[1].items() >= holds.items()
+
+
+def test_a_medium_that_boot_does_not_have_yet_is_asked_for_again(api: Api, others: Others) -> None:
+    others.replies["cmd.fetch-artifact"] = b'{"status": "fetching", "progress": 0.5, "text": "x.iso: half of it"}'
+
+    response = api("POST", MEDIA, ISO)
+
+    assert response.status_code == 409
+    assert "half of it" in message(response)
+    assert others.last[0] == "cmd.fetch-artifact"
+    assert others.last[1].items() >= {"url": ISO["image_url"], "kind": "iso"}.items()
+
+
+def test_boot_serves_no_disks_to_bmcs(api: Api) -> None:
+    response = api("POST", MEDIA, {**ISO, "device_type": "disk"})
+    assert response.status_code == 400
+    assert "'http'" in message(response)
 
 
 @pytest.mark.parametrize("verb", VERBS)

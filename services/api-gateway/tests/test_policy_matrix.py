@@ -43,7 +43,9 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/nodes/<ident>/management/boot_device"): {"boot_device": "pxe"},
     ("PUT", "/nodes/<ident>/management/indicators/<name>"): {"state": "on"},
     ("POST", "/nodes/<ident>/vifs"): {"id": "v1"},
-    ("POST", "/nodes/<ident>/vmedia"): {"device_type": "cdrom", "image_url": "http://images/x.iso"},
+    ("POST", "/nodes/<ident>/vmedia"): {
+        "device_type": "cdrom", "image_url": "http://images/x.iso", "image_download_source": "http",
+    },
     ("POST", "/nodes/<ident>/plans"): {"target": "manage"},
     ("POST", "/ports"): {"address": "aa:bb:cc:dd:ee:ff", "node_uuid": UUID},
     ("POST", "/portgroups"): {"node_uuid": UUID},
@@ -108,6 +110,7 @@ def others() -> Others:
     others.replies |= {
         "qry.access": orjson.dumps({"uuid": UUID, "public": False, "target": WHOSE}),
         "qry.vendor-methods": b'{"methods": {}}',
+        "qry.virtual-media": b'{"media": []}',
         "qry.operation-targets": b'{"nodes": []}',
         "cmd.call-vendor": b'{"async": true, "return": null}',
         "cmd.take-inspection": orjson.dumps({"uuid": UUID}),

@@ -25,7 +25,7 @@ from steelyard_common.provider import consume
 from steelyard_common.testing import SetClock
 from steelyard_power import handlers
 from steelyard_power.domain.catalogue import OFFER
-from steelyard_power.drivers.simulated import SimulatedBmc, SimulatedConversations
+from steelyard_power.drivers.simulated import SimulatedBmc, SimulatedConversations, SimulatedRedfish
 from steelyard_power.service.direct import Asked, Direct
 from steelyard_power.service.inventory import Inventory
 from steelyard_power.testing import Engine, InventoryTwin, node
@@ -247,9 +247,37 @@ def test_vendor_calls_that_make_no_sense_are_refused(command: Ask, method: str, 
 
 
 @pytest.mark.usefixtures("bmc")
-def test_virtual_media_are_refused_by_the_name_of_the_interface(command: Ask, query: Ask) -> None:
-    with pytest.raises(Unsupported, match="'redfish' does not support virtual media"):
-        query("virtual-media", ident="n1")
-    for verb in ("attach-virtual-media", "detach-virtual-media"):
-        with pytest.raises(Unsupported):
-            command(verb, ident="n1")
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("virtual-media", {}), ("detach-virtual-media", {"device_types": []}),
+        ("attach-virtual-media", {"device_type": "cdrom", "image_url": "http://i/x.iso"}),
+    ],
+)  # fmt: skip
+def test_a_bmc_without_virtual_media_says_what_has_them(command: Ask, query: Ask, verb: str, body: Any) -> None:
+    with pytest.raises(Unsupported, match="Redfish does"):
+        (query if verb == "virtual-media" else command)(verb, ident="n1", **body)
+
+
+def test_media_are_attached_shown_and_detached_by_their_type(
+    command: Ask, query: Ask, twin: InventoryTwin, conversations: SimulatedConversations, clock: SetClock
+) -> None:  # fmt: skip
+    bmc = SimulatedRedfish(clock=clock)
+    conversations.bmcs[twin.add(node())["uuid"]] = bmc
+
+    for _ in range(2):
+        command("attach-virtual-media", ident="n1", device_type="cdrom", image_url="http://i/x.iso")
+    command("attach-virtual-media", ident="n1", device_type="disk", image_url="http://i/x.img")
+
+    assert query("virtual-media", ident="n1") == {"media": [
+        {"media_types": ["CD", "DVD"], "inserted": True, "image": "http://i/x.iso"},
+        {"media_types": ["USBStick"], "inserted": True, "image": "http://i/x.img"},
+    ]}  # fmt: skip
+    command("detach-virtual-media", ident="n1", device_types=["disk"])
+    assert bmc.media == {"Cd": "http://i/x.iso"}
+    command("detach-virtual-media", ident="n1", device_types=[])
+    assert bmc.media == {}
+    with pytest.raises(Unsupported, match="its slots are for CD, DVD, USBStick"):
+        command("attach-virtual-media", ident="n1", device_type="floppy", image_url="http://i/x.img")
+    with pytest.raises(InvalidRequest):
+        command("attach-virtual-media", ident="n1", device_type="tape", image_url="http://i/x.img")

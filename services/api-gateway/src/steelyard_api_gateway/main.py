@@ -201,7 +201,7 @@ def make_services(settings: Settings, bus: Bus) -> Services:
             EventLog(bus, settings.site), inventory, gate, most=settings.event_readers, for_s=settings.event_stream_s
         ),
         refusals=Refusals(bus, settings.site, NAME),
-        vendor=Vendor(power),
+        vendor=Vendor(power, boot),
         ramdisks=Ramdisks(boot, inspector),
     )
 

@@ -9,6 +9,7 @@ from marshmallow import EXCLUDE, Schema, fields, validate
 from steelyard_common.bus import CALLER, Endpoint, Request
 from steelyard_common.contracts import subjects
 
+from .domain.media import KINDS
 from .service.direct import Asked, Direct
 
 PASSED_ON = (CALLER, "traceparent")
@@ -44,6 +45,20 @@ class SetIndicatorSchema(IndicatorSchema):
     state = fields.String(required=True, validate=validate.OneOf(["on", "off", "blinking", "unknown"]))
 
 
+_DEVICE = validate.OneOf(tuple(KINDS))
+
+
+class AttachSchema(IdentSchema):
+    """``image_url``: as the BMC reaches it."""
+
+    device_type = fields.String(required=True, validate=_DEVICE)
+    image_url = fields.String(required=True, validate=validate.Length(min=1, max=4096))
+
+
+class DetachSchema(IdentSchema):
+    device_types = fields.List(fields.String(validate=_DEVICE), load_default=list)
+
+
 class CallVendorSchema(IdentSchema):
     method = fields.String(required=True, validate=validate.Length(min=1, max=255))
     http_method = fields.String(required=True)
@@ -71,8 +86,14 @@ COMMANDS: dict[str, tuple[type[Schema], Ask]] = {
         SetIndicatorSchema,
         lambda direct, asked, body: direct.set_indicator(asked, body["name"], body["state"]),
     ),
-    "attach-virtual-media": (IdentSchema, lambda direct, asked, _: direct.virtual_media(asked)),
-    "detach-virtual-media": (IdentSchema, lambda direct, asked, _: direct.virtual_media(asked)),
+    "attach-virtual-media": (
+        AttachSchema,
+        lambda direct, asked, body: direct.attach_media(asked, body["device_type"], body["image_url"]),
+    ),
+    "detach-virtual-media": (
+        DetachSchema,
+        lambda direct, asked, body: direct.detach_media(asked, body["device_types"]),
+    ),
     "call-vendor": (
         CallVendorSchema,
         lambda direct, asked, body: direct.call_vendor(asked, body["method"], body["http_method"], body["arguments"]),

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import orjson
 from steelyard_common.contracts.hardware import HARDWARE_TYPES
-from steelyard_common.errors import InvalidRequest, NotFound
+from steelyard_common.errors import Busy, InvalidRequest, NotFound
 
 from ..domain import identifiers, values
 from ..drivers import Upstream
@@ -15,7 +15,7 @@ from .arguments import read_arguments
 from .call import Call
 
 DEVICE_TYPES = ("cdrom", "disk", "floppy")
-SOURCES = ("http", "local", "swift")
+SOURCES = ("http", "local")
 SCHEMES = ("http", "https", "nfs", "cifs", "smb")
 _NO_METHODS = orjson.dumps({})
 
@@ -23,8 +23,8 @@ _NO_METHODS = orjson.dumps({})
 class Vendor:
     """Questions and commands on `vendor_passthru` of nodes and drivers, and on a node's `vmedia`."""
 
-    def __init__(self, power: Upstream) -> None:
-        self._power = power
+    def __init__(self, power: Upstream, boot: Upstream) -> None:
+        self._power, self._boot = power, boot
 
     def methods(self, call: Call, ident: str) -> bytes:
         reply = self._power.query("vendor-methods", _node(call, ident), call.headers())
@@ -49,11 +49,32 @@ class Vendor:
         raise InvalidRequest(f"No handler for method {values.plain(method)}: {name} has no methods without a node")
 
     def media(self, call: Call, ident: str) -> bytes:
-        return self._power.query("virtual-media", _node(call, ident), call.headers())
+        reply = self._power.query("virtual-media", _node(call, ident), call.headers())
+        return orjson.dumps(orjson.loads(reply)["media"])
 
     def attach_media(self, call: Call, ident: str, body: Any) -> None:
-        given = _media(body)
-        self._power.command("attach-virtual-media", _node(call, ident) | given, call.headers())
+        """``image_download_source`` http: the BMC fetches it itself; local: boot does, and serves it to the BMC.
+
+        Errors: InvalidRequest, Unsupported, Busy while it is fetched.
+        """
+        node, given = _node(call, ident), _media(body)
+        source = given.pop("image_download_source")
+        if source == "local" and given["image_url"].startswith(("http://", "https://")):
+            self._power.query("virtual-media", node, call.headers())  # before anything is fetched for nobody
+            given["image_url"] = self._served(call, given)
+        self._power.command("attach-virtual-media", node | given, call.headers())
+
+    def _served(self, call: Call, given: dict[str, Any]) -> str:
+        """Where boot serves the image. Errors: InvalidRequest, Busy."""
+        if call.sight is not None:
+            raise InvalidRequest("image_download_source 'local' is for operators: use 'http', and the BMC fetches it")
+        if given["device_type"] != "cdrom":
+            raise InvalidRequest("the boot service serves CDs only: use image_download_source 'http'")
+        wish = {"url": given["image_url"], "kind": "iso", "api": call.api()}
+        found = orjson.loads(self._boot.command("fetch-artifact", wish, call.headers()))
+        if found["status"] != "here":
+            raise Busy(f"the image is being fetched, ask again soon: {found['text']}")
+        return str(found["url"])
 
     def detach_media(self, call: Call, ident: str, device_types: str | None) -> None:
         """``device_types``: with commas between them; None is all of them."""

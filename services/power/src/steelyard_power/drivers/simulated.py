@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from steelyard_common.bmc import BootDevice, Indicator, PowerAction, PowerState, Sensor
+from steelyard_common.bmc import BootDevice, Indicator, MediaSlot, PowerAction, PowerState, Sensor
 from steelyard_common.errors import (
     Busy,
     DeviceUnreachable,
@@ -169,6 +169,33 @@ class SimulatedBmc:
     def _settle(self) -> None:
         if self._becomes is not None and self.clock().timestamp() >= self._becomes[0]:
             self.power, self._becomes = self._becomes[1], None
+
+
+@dataclass
+class SimulatedRedfish(SimulatedBmc):
+    """One that has virtual media, too: a CD and a USB stick. ``media``: slot → URL."""
+
+    media: dict[str, str] = field(default_factory=dict)
+    http_boot: str | None = None
+
+    def media_slots(self) -> tuple[MediaSlot, ...]:
+        self._answer()
+        return tuple(
+            MediaSlot(id=name, name=name, kinds=kinds, is_inserted=name in self.media, image=self.media.get(name))
+            for name, kinds in (("Cd", ("CD", "DVD")), ("Usb", ("USBStick",)))
+        )
+
+    def insert_media(self, slot: str, url: str) -> None:
+        self._answer()
+        self.media[slot] = url
+
+    def eject_media(self, slot: str) -> None:
+        self._answer()
+        self.media.pop(slot, None)
+
+    def set_http_boot(self, url: str) -> None:
+        self._answer()
+        self.http_boot = url
 
 
 class SimulatedConversations:

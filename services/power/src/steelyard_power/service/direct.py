@@ -6,15 +6,15 @@ Writes hold the node by a lease meanwhile.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from steelyard_common.bmc import BmcDriver
+from steelyard_common.bmc import BmcDriver, RemoteMedia
 from steelyard_common.errors import InvalidRequest, Unavailable, Unsupported
 
-from ..domain import vendor
+from ..domain import media, vendor
 from ..drivers import Conversations
 from .inventory import Inventory
 
@@ -87,10 +87,23 @@ class Direct:
         with self._writing(asked, f"set indicator {name}") as driver:
             driver.set_indicator(component, lamp, state)
 
-    def virtual_media(self, asked: Asked) -> None:
-        """Errors: Unsupported: no driver of this release has virtual media."""
-        interface = self._inventory.node(asked.ident, asked.headers)["interfaces"].get(MANAGEMENT)
-        raise Unsupported(f"the management interface '{interface}' does not support virtual media")
+    def virtual_media(self, asked: Asked) -> dict[str, Any]:
+        """Errors: Unsupported where the BMC has none."""
+        with self._reading(asked) as driver:
+            return {"media": [media.shown(slot) for slot in _remote(driver).media_slots()]}
+
+    def attach_media(self, asked: Asked, device_type: str, image_url: str) -> None:
+        """``image_url`` is in a slot of that type afterwards. Errors: Unsupported."""
+        with self._writing(asked, f"attach a {device_type}") as driver:
+            remote = _remote(driver)
+            remote.insert_media(media.slot_for(device_type, remote.media_slots()).id, image_url)
+
+    def detach_media(self, asked: Asked, device_types: Sequence[str]) -> None:
+        """Nothing is in slots of these types afterwards; none named: in no slot. Errors: Unsupported."""
+        with self._writing(asked, "detach virtual media") as driver:
+            remote = _remote(driver)
+            for slot in media.inserted(device_types, remote.media_slots()):
+                remote.eject_media(slot.id)
 
     def vendor_methods(self, asked: Asked) -> dict[str, Any]:
         return {"methods": vendor.describe(self._vendor_interface(asked))}
@@ -125,6 +138,13 @@ class Direct:
             self._conversations.open(node, MANAGEMENT, timeout_s=asked.left_s()) as driver,
         ):
             yield driver
+
+
+def _remote(driver: BmcDriver) -> RemoteMedia:
+    """Errors: Unsupported."""
+    if not isinstance(driver, RemoteMedia):
+        raise Unsupported("this BMC's management interface does not support virtual media; Redfish does")
+    return driver
 
 
 def split_lamp(name: str) -> tuple[str, str]:
