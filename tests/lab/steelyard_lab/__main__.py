@@ -16,12 +16,12 @@ from pathlib import Path
 
 from steelyard_lab.agent.built import Built
 from steelyard_lab.failure import LabError
-from steelyard_lab.matrix import PAGE_NAME
+from steelyard_lab.matrix import page
 from steelyard_lab.options import Options
 from steelyard_lab.prerequisites import NAMESPACES, NETWORK, packages_line, what_is_missing
 
 CACHE = Path(__file__).parents[3] / ".cache/lab"
-RECORD = Path(__file__).parents[3] / "docs/reference" / PAGE_NAME
+RECORD = Path(__file__).parents[3] / "docs/reference/lab.md"
 WORK = Path(__file__).parent.parent / "work"
 CANNOT_RUN = 3
 ENDINGS = {0: "passed", 130: "stopped by a signal"}
@@ -39,8 +39,8 @@ def main(words: Sequence[str]) -> int:
     status = 1
     try:
         status = _run_inside(folder, asked if asked.api_url else replace(asked, built=_build()))
-        if status == 0 and asked.records:
-            shutil.copyfile(folder / PAGE_NAME, RECORD)
+        if asked.records:
+            RECORD.write_text(page(RECORD.read_text() if RECORD.exists() else "", (folder / "matrix.md").read_text()))
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
     finally:
@@ -56,7 +56,7 @@ def _read(words: Sequence[str]) -> Options:
         "--only", nargs="+", default=[], metavar="MACHINE", help="play the lives of these machines alone"
     )
     parser.add_argument("--at-once", type=int, default=2, metavar="N", help="machines that live at a time (default: 2)")
-    parser.add_argument("--record", action="store_true", help=f"write {RECORD.name} of docs/reference, if all is done")
+    parser.add_argument("--record", action="store_true", help=f"write docs/reference/{RECORD.name}")
     parser.add_argument("--stay", action="store_true", help="bring the stage up with one machine, and leave it to you")
     told = parser.parse_args(words)
     return Options(

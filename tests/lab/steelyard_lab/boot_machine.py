@@ -29,7 +29,7 @@ DOMAIN = """<domain type='qemu'>
   <name>{name}</name>
   <uuid>{uuid}</uuid>
   <memory unit='MiB'>{memory}</memory>
-  <vcpu>2</vcpu>
+  <vcpu>1</vcpu>
   {extra}
   {firmware}
   <features><acpi/></features>

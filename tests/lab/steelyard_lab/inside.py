@@ -26,7 +26,7 @@ from steelyard_lab.lan import ADDRESS, IMAGES_PORT, dhcp, lan
 from steelyard_lab.life import Life, Stage, live
 from steelyard_lab.lives import LIVES
 from steelyard_lab.machine import Machine
-from steelyard_lab.matrix import PAGE_NAME, Outcome, Row, as_line, as_markdown, page, succeeded
+from steelyard_lab.matrix import Outcome, Row, as_line, as_markdown, succeeded
 from steelyard_lab.options import Options
 from steelyard_lab.prerequisites import PRIVATE_FOLDERS
 from steelyard_lab.processes import run
@@ -51,9 +51,7 @@ def main(folder: Path, options: Options) -> int:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     finally:
-        total = time.monotonic() - started
-        (folder / "matrix.md").write_text(as_markdown(rows, total))
-        (folder / PAGE_NAME).write_text(page(rows, total))
+        (folder / "matrix.md").write_text(as_markdown(rows, time.monotonic() - started))
     return 0 if succeeded(rows) else 1
 
 

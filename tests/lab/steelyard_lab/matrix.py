@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-PAGE_NAME = "lab.md"
+HEAD = ("| machine | operation | seconds | outcome | seen |", "| --- | --- | ---: | --- | --- |")
 PAGE = """# What the lab has seen
 
-Written by `tests/lab/run --record`: the machines of the last recorded run, on two cores without hardware
-virtualisation, two machines at a time. Times are what the operation took, waiting included; machines share the cores,
-so they vary. How to run it, and how it is put together: [run-the-lab](../howto/run-the-lab.md). Every operation is one
-or more commands of the `baremetal` CLI; its proof is what the machine itself did. The agent is ironic-python-agent as
-it comes from PyPI.
+Written by `tests/lab/run --record`: each machine's last recorded run in which all was done, on two cores without
+hardware virtualisation, two machines at a time. Times are what the operation took, waiting included; machines share the
+cores, with each other and with whatever else ran, so they vary. How to run it, and how it is put together:
+[run-the-lab](../howto/run-the-lab.md). Every operation is one or more commands of the `baremetal` CLI; its proof is
+what the machine itself did. The agent is ironic-python-agent as it comes from PyPI.
 
 | machine | what it is |
 | --- | --- |
@@ -56,12 +56,35 @@ def as_line(row: Row) -> str:
 
 
 def as_markdown(rows: list[Row], total_s: float) -> str:
-    head = ["| machine | operation | seconds | outcome | seen |", "| --- | --- | ---: | --- | --- |"]
     done = sum(row.outcome is Outcome.DONE for row in rows)
     tail = ["", f"{done} of {len(rows)} operations done in {total_s:.0f} s."]
-    return "\n".join(head + [as_line(row) for row in rows] + tail) + "\n"
+    return "\n".join([*HEAD, *map(as_line, rows), *tail]) + "\n"
 
 
-def page(rows: list[Row], total_s: float) -> str:
-    """The page of docs/reference: the last recorded run."""
-    return PAGE + as_markdown(rows, total_s)
+def page(before: str, matrix: str) -> str:
+    """The page of docs/reference. ``before``: as it was; ``matrix``: of a run, as `as_markdown` made it.
+
+    A machine's rows are replaced when all that was to be done with it was done; those of others stay.
+    """
+    known, seen = _by_machine(before), _by_machine(matrix)
+    done = {name: lines for name, lines in seen.items() if all(f"| {Outcome.DONE.value} |" in line for line in lines)}
+    rows = known | done
+    ordered = [line for name in sorted(rows, key=_place) for line in rows[name]]
+    total_s = sum(float(line.split("|")[3]) for line in ordered)
+    tail = [
+        "",
+        f"{len(ordered)} operations on {len(rows)} machines: {total_s:.0f} s in all; two machines share the time.",
+    ]
+    return PAGE + "\n".join([*HEAD, *ordered, *tail]) + "\n"
+
+
+def _place(machine: str) -> int:
+    return PAGE.find(machine)
+
+
+def _by_machine(text: str) -> dict[str, list[str]]:
+    rows: dict[str, list[str]] = {}
+    for line in text.partition(HEAD[0])[2].splitlines():
+        if line.startswith("| ") and not line.startswith("| ---"):
+            rows.setdefault(line.split("|")[1].strip(), []).append(line)
+    return rows
