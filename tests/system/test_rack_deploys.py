@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
+from steelyard_boot.drivers.iso import files_image
 from steelyard_common.testing import eventually
 from steelyard_local.testing import RunningSuite, running_suite
 from steelyard_rack.client import RackClient
 from steelyard_rack.shelf import IMAGE
 
+from services.boot.tests.source_server import serving
+
 from .operator import Operator
+from .processes import kill
+
+WRITE = "deploy.execute_deploy_step write_image"
+FLEET = int(os.environ.get("STEELYARD_TEST_FLEET", "12"))
+NOT_CLEANED = {"STEELYARD_AUTOMATED_CLEAN": "false"}
+QUICK = {"STEELYARD_AGENT_HEARTBEAT_TIMEOUT_S": "10"}
+BOUND_S = 90.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wrong:
+    """Faults of a machine (texts may name ``{well}``, a machine that is well), what its node then says, and what its
+    boot does."""
+
+    on: dict[str, object] = field(default_factory=dict)
+    text: dict[str, str] = field(default_factory=dict)
+    says: tuple[str, ...]
+    boot: str = ""
+
+
+NOBODY = ("no agent called", "/boots", "try again")
+WRONGS = (
+    Wrong(text={"agent_dies": "write_image"}, says=("was not heard of since", "console", "begin this work again")),
+    Wrong(text={"agent_fails": "write_image=No space left on device"}, says=("No space left on device", "larger disk")),
+    Wrong(on={"no_network": True}, says=NOBODY, boot="no DHCP request was seen"),
+    Wrong(on={"agent_silent": True}, says=NOBODY, boot="kernel and ramdisk were loaded but no agent called"),
+    Wrong(text={"agent_token": "wrong"}, says=NOBODY, boot="was refused (Invalid or missing agent token received.)"),
+    Wrong(text={"agent_token": "replayed"}, says=NOBODY, boot="was refused (Invalid or missing agent token received.)"),
+    Wrong(text={"agent_of": "{well}"}, says=NOBODY, boot="no agent called"),
+)
+REPLAYS = 5
 
 
 def rack_of(suite: RunningSuite) -> RackClient:
@@ -65,21 +103,110 @@ class Fleet:
             self.operator.ask("PATCH", f"/v1/nodes/{name}", patch)
 
 
+def writes(fleet: Fleet) -> Counter[str]:
+    """Machine → how often an image was written to its end."""
+    return Counter(
+        entry["machine"]
+        for entry in fleet.rack.record()
+        if entry["operation"] == WRITE and entry["outcome"] == "SUCCEEDED"
+    )
+
+
 @pytest.mark.slow
-def test_machines_boot_are_cleaned_and_deployed_and_run_their_instance_from_disk() -> None:
-    with running_suite("--rack", "4", "--rack-pace", "0.02") as suite:
+def test_machines_boot_by_network_and_by_virtual_media_are_cleaned_and_deployed_and_run_their_instance() -> None:
+    """Redfish with virtual media, whose second slot brings the agent its token; IPMI with iPXE."""
+    with serving() as source, running_suite("--rack", "2", "--rack-pace", "0.02") as suite:
         fleet = Fleet(suite)
+        by_media, _ = fleet.names
+        disc = source.put("/deploy.iso", files_image("BOOT", {"boot/kernel": b"a kernel"}))
+        patch = [
+            {"op": "add", "path": "/boot_interface", "value": "redfish-virtual-media"},
+            {"op": "add", "path": "/driver_info/deploy_iso", "value": disc},
+        ]
+        fleet.operator.ask("PATCH", f"/v1/nodes/{by_media}", patch)
         fleet.go("manage", "manageable")
         fleet.go("provide", "available")
-        cleaned = fleet.rack.machine(fleet.names[0])
-        assert cleaned["disk"]["holds"] == "nothing"
-        assert cleaned["disk"]["wiped_at"]
+        cleaned = [machine["disk"] for machine in fleet.rack.machines()]
+        assert [(disk["holds"], disk["wiped_at"] is not None) for disk in cleaned] == [("nothing", True)] * 2
 
         fleet.give_image()
+        fleet.rack.clear_record()
         fleet.go("active", "active", configdrive={"meta_data": {"x": 1}})
 
-        for name in fleet.names:
-            machine = fleet.rack.machine(name)
+        for machine in fleet.rack.machines():
             assert machine["disk"]["sha256"] == fleet.rack.files()[IMAGE]["sha256"]
             assert machine["disk"]["configdrive"] is True
             assert machine["power"] == "On"
+            assert machine["stage"].startswith("instance")
+            assert machine["media"] == {"Cd": None, "Usb": None}
+        boot = [entry["operation"] for entry in fleet.rack.record(by_media) if entry["protocol"] == "boot"]
+        assert [each.partition("/media/")[0] for each in boot] == ["GET "] * 2, "the ISO, and what is the node's own"
+
+
+@pytest.mark.slow
+def test_every_deployment_completes_though_boot_and_then_inventory_are_killed_while_images_are_written() -> None:
+    with running_suite("--rack", str(FLEET), "--rack-pace", "0.02", environment={**QUICK, **NOT_CLEANED}) as suite:
+        fleet = Fleet(suite)
+        fleet.go("manage", "manageable")
+        fleet.go("provide", "available")
+        fleet.give_image()
+        fleet.rack.set_faults_of(fleet.names, {"slow_agent": 50.0})
+
+        fleet.ask("active")
+        eventually(lambda: at_work(fleet) >= FLEET // 3, timeout_s=120, every_s=0.2)
+        kill(suite.pid, "boot")
+        eventually(lambda: sum(writes(fleet).values()) >= FLEET // 3, timeout_s=180, every_s=0.2)
+        kill(suite.pid, "inventory")
+        fleet.see("active", within_s=240)
+
+        assert writes(fleet) == dict.fromkeys(fleet.names, 1), "each image was written once"
+        image = fleet.rack.files()[IMAGE]["sha256"]
+        assert {machine["disk"]["sha256"] for machine in fleet.rack.machines()} == {image}
+
+
+def at_work(fleet: Fleet) -> int:
+    """How many agents write an image just now."""
+    nodes = fleet.operator.ask("GET", "/v1/nodes?fields=provision_state,deploy_step&limit=1000")["nodes"]
+    return sum((node["deploy_step"] or {}).get("step") == "write_image" for node in nodes)
+
+
+@pytest.mark.slow
+def test_what_agents_and_networks_do_wrong_fails_in_bounded_time_with_cause_and_remedy_and_can_be_mended() -> None:
+    settings = {**QUICK, **NOT_CLEANED, "STEELYARD_DEPLOY_WAIT_TIMEOUT_S": "15", "STEELYARD_BOOT_PATIENCE_S": "8"}
+    with running_suite("--rack", str(len(WRONGS) + 1), "--rack-pace", "0.02", environment=settings) as suite:
+        fleet = Fleet(suite)
+        *wrong, well = fleet.names
+        fleet.go("manage", "manageable")
+        of_before = wrong[REPLAYS]
+        patch = [{"op": "add", "path": "/inspect_interface", "value": "agent"}]
+        fleet.operator.ask("PATCH", f"/v1/nodes/{of_before}", patch)
+        fleet.ask("inspect", [of_before])
+        fleet.operator.wait(of_before, lambda node: bool(node["inspection_finished_at"]) and not node["reservation"])
+        fleet.go("provide", "available")
+        fleet.give_image()
+        for name, case in zip(wrong, WRONGS, strict=True):
+            fleet.rack.set_faults(
+                name, {fault: value.format(well=well) for fault, value in case.text.items()} | case.on
+            )
+
+        fleet.ask("active")
+        fleet.see("active", [well], within_s=BOUND_S)
+        failed = fleet.see("deploy failed", wrong, within_s=BOUND_S)
+
+        for name, case, node in zip(wrong, WRONGS, failed, strict=True):
+            for words in case.says:
+                assert words in node["last_error"], (name, case, node["last_error"])
+            assert fleet.rack.machine(name)["power"] == "Off"
+            if case.boot:
+                eventually(partial(says, fleet, name, case.boot), timeout_s=30)
+
+        for name in wrong:
+            fleet.rack.clear_faults(name)
+        fleet.go("active", "active", wrong)
+        assert {machine["disk"]["holds"] for machine in fleet.rack.machines()} == {"image"}
+
+
+def says(fleet: Fleet, name: str, words: str) -> bool:
+    """Whether one of its boots tells this as the reason."""
+    attempts = fleet.operator.ask("GET", f"/v1/nodes/{name}/boots")["boots"]
+    return any(words in str(attempt["reason"]) for attempt in attempts)
