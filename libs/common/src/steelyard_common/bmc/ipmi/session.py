@@ -94,9 +94,7 @@ class RmcpSession(simplesession.Session):  # type: ignore[misc]  # pyghmi ships 
             udp.setblocking(False)
             udp.connect(address)
         except OSError as error:
-            raise DeviceUnreachable(
-                f"{self._where[0]} cannot be reached: {error.strerror or error}"
-            ) from error
+            raise DeviceUnreachable(f"{self._where[0]} cannot be reached: {error.strerror or error}") from error
         self._poll.register(udp, select.POLLIN)
         return udp
 
