@@ -44,7 +44,9 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/nodes/<ident>/management/indicators/<name>"): {"state": "on"},
     ("POST", "/nodes/<ident>/vifs"): {"id": "v1"},
     ("POST", "/nodes/<ident>/vmedia"): {
-        "device_type": "cdrom", "image_url": "http://images/x.iso", "image_download_source": "http",
+        "device_type": "cdrom",
+        "image_url": "http://images/x.iso",
+        "image_download_source": "http",
     },
     ("POST", "/nodes/<ident>/plans"): {"target": "manage"},
     ("POST", "/ports"): {"address": "aa:bb:cc:dd:ee:ff", "node_uuid": UUID},
