@@ -1,6 +1,7 @@
 """The command line, the process and the control API of a rack."""
 
 import argparse
+import hashlib
 import http.client
 import json
 import os
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from steelyard_rack.client import ControlError, RackClient
 from steelyard_rack.faults import MEANINGS
 from steelyard_rack.main import main, register
@@ -175,3 +177,14 @@ def test_the_how_to_names_every_fault() -> None:
     text = HOWTO.read_text()
 
     assert [fault for fault in MEANINGS if f"`{fault}`" not in text] == []
+
+
+def test_a_rack_serves_a_ramdisk_and_an_image_of_a_whole_disk(rack: RunningRack) -> None:
+    files = rack.files()
+
+    assert set(files) == {"agent.kernel", "agent.ramdisk", "instance.img"}
+    for name, told in files.items():
+        content = requests.get(f"{rack.url}/files/{name}", timeout=10).content
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (told["bytes"], told["sha256"])
+    assert content[510:512] == b"\x55\xaa", "firmware finds a boot sector"
+    assert requests.get(f"{rack.url}/files/other", timeout=10).status_code == 404

@@ -228,3 +228,19 @@ def test_several_systems_stand_behind_one_bmc_below_a_prefix(connect: Callable[.
         assert blades.power_actions() == {"rack-0004": {"Reset On": 1}}
         blades.fault("rack-0004", http_error=500, drop_power=True)
         assert blades.machine("rack-0003")["faults"] == {"http_error": 500}
+
+
+def test_media_go_into_slots_that_are_empty_and_out_again(rack: RunningRack, connect: Callable[..., Any]) -> None:
+    slots = {slot.identity: slot for slot in connect().get_system().virtual_media.get_members()}
+    disc = slots["Cd"]
+
+    disc.insert_media("http://127.0.0.1:1/a.iso")
+    disc.refresh(force=True)
+    assert (disc.inserted, disc.image) == (True, "http://127.0.0.1:1/a.iso")
+    assert rack.machine("rack-0001")["media"] == {"Cd": "http://127.0.0.1:1/a.iso", "Usb": None}
+    with pytest.raises(sushy.exceptions.HTTPError):
+        disc.insert_media("http://127.0.0.1:1/b.iso")
+    with pytest.raises(sushy.exceptions.BadRequestError):
+        slots["Usb"].insert_media("ftp://127.0.0.1/b.iso")
+    disc.eject_media()
+    assert rack.machine("rack-0001")["media"] == {"Cd": None, "Usb": None}

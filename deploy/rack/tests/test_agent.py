@@ -1,0 +1,286 @@
+"""Machines that boot an agent: a rack in this process, and a boot service and an API of a few lines for it to call."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import io
+import ssl
+import tarfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from steelyard_rack.agent.answers import VERSION
+from steelyard_rack.faults import changed
+from steelyard_rack.hardware import Timings
+from steelyard_rack.machine import Action, Machine
+from steelyard_rack.plan import Plan
+from steelyard_rack.rack import Rack
+
+DEADLINE_S = 20.0
+IMAGE = b"an image" * 1000
+SUM = hashlib.sha256(IMAGE).hexdigest()
+FAST = Timings(power_on_s=(0.01, 0.01), power_off_s=(0.01, 0.01), soft_off_s=(0.01, 0.01))
+
+
+@dataclass
+class Outside:
+    """What machines call. ``beats``: bodies of heartbeats; ``addresses``: of lookups."""
+
+    url: str = ""
+    token: str = "t" * 43
+    beats: list[dict[str, Any]] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+    found: list[dict[str, Any]] = field(default_factory=list)
+    more_arguments: str = ""
+
+    async def script(self, _request: web.Request) -> web.Response:
+        lines = ["#!ipxe", f"kernel --name kernel /file ipa-api-url={self.url} {self.more_arguments}", "boot"]
+        return web.Response(text="\n".join(lines))
+
+    async def file(self, _request: web.Request) -> web.Response:
+        return web.Response(body=IMAGE)
+
+    async def lookup(self, request: web.Request) -> web.Response:
+        self.addresses.append(request.query["addresses"])
+        config = {"heartbeat_timeout": 300, "agent_token": self.token}
+        return web.json_response({"node": {"uuid": "n-1"}, "config": config})
+
+    async def heartbeat(self, request: web.Request) -> web.Response:
+        self.beats.append(await request.json())
+        return web.Response(status=202)
+
+    async def inspection(self, request: web.Request) -> web.Response:
+        self.found.append(await request.json())
+        return web.json_response({"uuid": "n-1"}, status=202)
+
+
+@dataclass
+class Stage:
+    rack: Rack
+    outside: Outside
+    session: aiohttp.ClientSession
+
+    @property
+    def machine(self) -> Machine:
+        return self.rack.units["rack-0001"].machine
+
+    def fault(self, **faults: object) -> None:
+        self.machine.set_faults(changed(self.machine.faults, faults), self.rack.clock())
+
+    def boot(self, device: str = "Pxe") -> None:
+        self.machine.boot.target, self.machine.boot.enabled = device, "Once"
+        self.machine.act(Action.ON, self.rack.clock())
+
+    async def agent(self) -> None:
+        """It boots and is heard of."""
+        self.boot()
+        await until(lambda: bool(self.outside.beats))
+
+    async def run(self, name: str, *, wait: bool = True, token: str | None = None, **params: Any) -> tuple[int, Any]:
+        beat = self.outside.beats[-1]
+        context = ssl.create_default_context(cadata=beat["agent_verify_ca"])
+        query = {"wait": str(wait).lower(), "agent_token": token or beat["agent_token"]}
+        url = f"{beat['callback_url']}/v1/commands/"
+        body = {"name": name, "params": params}
+        async with self.session.post(url, json=body, params=query, ssl=context) as answer:
+            return answer.status, await answer.json()
+
+    async def step(self, step: str, **args: Any) -> tuple[int, Any]:
+        return await self.run("deploy.execute_deploy_step", step={"step": step, "args": args}, deploy_version=VERSION)
+
+    async def gone(self) -> None:
+        """Soon nobody answers where the agent was."""
+        async with asyncio.timeout(DEADLINE_S):
+            with contextlib.suppress(aiohttp.ClientError):
+                while True:
+                    await self.run("standby.sync")
+
+    def seen(self, protocol: str = "agent") -> list[tuple[str, str]]:
+        return [(each.operation, each.outcome) for each in self.rack.record.entries() if each.protocol == protocol]
+
+
+async def until(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not check():
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def stage(**plan: Any) -> AsyncIterator[Stage]:
+    outside = Outside()
+    app = web.Application()
+    app.router.add_get("/boot.ipxe", outside.script)
+    app.router.add_get("/file", outside.file)
+    app.router.add_get("/v1/lookup", outside.lookup)
+    app.router.add_post("/v1/heartbeat/n-1", outside.heartbeat)
+    app.router.add_post("/found", outside.inspection)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    outside.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    given = {"boot_url": f"{outside.url}/boot.ipxe", "pace": 0.001, "timings": FAST, **plan}
+    rack = Rack(Plan(machines=2, redfish_port=0, ipmi_port=0, base_address="127.0.0.1", **given))
+    await rack.open()
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Stage(rack, outside, session)
+    finally:
+        await rack.close()
+        await runner.cleanup()
+
+
+def on_stage(test: Callable[[Stage], Awaitable[None]]) -> Callable[[], None]:
+    """A test that runs in an event loop."""
+
+    def run() -> None:
+        async def inside() -> None:
+            async with stage() as made:
+                await test(made)
+
+        asyncio.run(inside())
+
+    return run
+
+
+async def _writes_an_image_and_boots_from_it(it: Stage) -> None:
+    await it.agent()
+    info = {"urls": [f"{it.outside.url}/file"], "os_hash_algo": "sha256", "os_hash_value": SUM, "node_uuid": "n-1"}
+
+    status, wiped = await it.run("clean.execute_clean_step", step={"step": "erase_devices"}, clean_version=VERSION)
+    assert (status, wiped["command_status"]) == (200, "SUCCEEDED")
+    assert (it.machine.disk.holds, it.machine.disk.erased) == ("nothing", True)
+    _, written = await it.step("write_image", image_info=info, configdrive="H4sI")
+    assert written["command_result"]["deploy_step"]["step"] == "write_image"
+    disk = it.machine.disk
+    assert (disk.sha256, disk.size, disk.instance, disk.configdrive) == (SUM, len(IMAGE), "n-1", True)
+    await until(lambda: len(it.outside.beats) >= 3)  # each command that ends is told at once
+    assert (await it.run("standby.power_off"))[1]["command_status"] == "SUCCEEDED"
+    await until(lambda: it.machine.stage == "off")
+
+    it.boot("Hdd")
+    await until(lambda: it.machine.stage == f"instance {SUM[:12]}")
+    assert ("clean.execute_clean_step erase_devices", "SUCCEEDED") in it.seen()
+    assert [operation for operation, _ in it.seen("boot")] == ["GET /boot.ipxe", "GET /file"]
+
+
+async def _is_as_strict_as_a_real_one(it: Stage) -> None:
+    await it.agent()
+    it.fault(slow_agent=100_000.0)
+
+    assert (await it.run("standby.sync", token="x" * 43))[0] == 401
+    assert (await it.run("no.such"))[0] == 400
+    status, begun = await it.run("image.install_bootloader", wait=False)
+    assert (status, begun["command_status"]) == (200, "RUNNING")
+    assert (await it.run("standby.sync"))[0] == 409
+    it.machine.pull_power(it.rack.clock())
+    with pytest.raises(aiohttp.ClientError):
+        await it.run("standby.sync")
+
+
+async def _says_what_is_wrong_with_an_image(it: Stage) -> None:
+    await it.agent()
+    info = {"urls": [f"{it.outside.url}/file"], "os_hash_algo": "sha256", "os_hash_value": "0" * 64, "id": "i"}
+
+    _, wrong = await it.step("write_image", image_info=info)
+    _, missing = await it.step("write_image", image_info=info | {"urls": [f"{it.outside.url}/none"]})
+    _, old = await it.run("deploy.execute_deploy_step", step={"step": "write_image"}, deploy_version={"other": "1"})
+
+    assert "failed to verify against checksum" in wrong["command_error"]["details"]
+    assert "Error downloading image: Download of image i failed" in missing["command_error"]["details"]
+    assert "404" in missing["command_error"]["details"]
+    assert old["command_status"] == "CLEAN_VERSION_MISMATCH"
+    assert it.machine.disk.holds == "nothing"
+
+
+async def _tells_what_it_found_and_packs_its_logs(it: Stage) -> None:
+    it.outside.more_arguments = f"ipa-inspection-callback-url={it.outside.url}/found"
+    await it.agent()
+
+    (found,) = it.outside.found
+    assert [each["mac_address"] for each in found["inventory"]["interfaces"]] == list(it.machine.identity.macs)
+    _, logs = await it.run("log.collect_system_logs")
+    packed = base64.b64decode(logs["command_result"]["system_logs"])
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        journal = archive.extractfile("journal")
+        assert journal is not None
+        assert b"inspection: 202" in journal.read()
+
+
+async def _fails_dies_and_is_silent_as_it_is_told(it: Stage) -> None:
+    it.fault(agent_fails="erase_devices=the disk is locked")
+    await it.agent()
+    _, failed = await it.run("clean.execute_clean_step", step={"step": "erase_devices"})
+    assert failed["command_error"]["details"] == "the disk is locked"
+
+    it.fault(agent_dies="install_bootloader", agent_fails=None)
+    with pytest.raises(aiohttp.ClientError):
+        await it.step("install_bootloader")
+    await until(lambda: it.machine.stage == "a ramdisk whose agent died")
+    with pytest.raises(aiohttp.ClientError):
+        await it.run("standby.sync")
+
+    it.fault(agent_silent=True)
+    it.machine.pull_power(it.rack.clock())
+    it.boot()
+    await until(lambda: it.machine.stage == "a ramdisk whose agent says nothing")
+    assert it.machine.boots == 2
+
+
+async def _calls_with_a_token_that_is_not_its_own(it: Stage) -> None:
+    await it.agent()
+    for number, (kind, expected) in enumerate((("wrong", "x" * 43), ("replayed", "0" * 43)), start=1):
+        it.outside.token = f"{number}" * 43 if kind == "replayed" else "0" * 43
+        it.fault(agent_token=kind)
+        it.machine.pull_power(it.rack.clock())
+        it.outside.beats.clear()
+        await it.agent()
+        assert it.outside.beats[0]["agent_token"] == expected
+
+    it.fault(agent_token=None, agent_of="rack-0002")
+    it.machine.pull_power(it.rack.clock())
+    it.outside.beats.clear()
+    await it.agent()
+    assert it.outside.addresses[-1] == ",".join(it.rack.units["rack-0002"].machine.identity.macs)
+
+
+async def _leaves_after_a_rescue_and_a_lockdown(it: Stage) -> None:
+    for command, stage_ in (
+        ("rescue.finalize_rescue", "the rescue ramdisk"),
+        ("system.lockdown", "a ramdisk without a network"),
+    ):
+        it.outside.beats.clear()
+        await it.agent()
+        assert (await it.run(command))[1]["command_status"] == "SUCCEEDED"
+        await until(lambda stage_=stage_: it.machine.stage == stage_)  # type: ignore[misc]
+        await it.gone()
+        it.machine.pull_power(it.rack.clock())
+
+
+async def _without_a_network_goes_on_with_its_disk(it: Stage) -> None:
+    it.fault(no_network=True)
+    it.boot()
+    await until(lambda: it.machine.stage == "the former owner's system")
+    assert it.seen("boot") == [("DHCP", "no answer")]
+
+    it.machine.pull_power(it.rack.clock())
+    it.machine.disk.wipe(0.0, whole=False)
+    it.boot("Hdd")
+    await until(lambda: it.machine.stage == "nothing that boots")
+
+
+test_an_agent_writes_an_image_and_its_machine_boots_from_it = on_stage(_writes_an_image_and_boots_from_it)
+test_an_agent_is_as_strict_as_a_real_one_and_gone_without_power = on_stage(_is_as_strict_as_a_real_one)
+test_an_agent_says_what_is_wrong_with_an_image = on_stage(_says_what_is_wrong_with_an_image)
+test_an_agent_tells_what_it_found_and_packs_its_logs = on_stage(_tells_what_it_found_and_packs_its_logs)
+test_an_agent_fails_dies_and_is_silent_as_it_is_told = on_stage(_fails_dies_and_is_silent_as_it_is_told)
+test_an_agent_calls_with_a_token_that_is_not_its_own = on_stage(_calls_with_a_token_that_is_not_its_own)
+test_an_agent_leaves_after_a_rescue_and_a_lockdown = on_stage(_leaves_after_a_rescue_and_a_lockdown)
+test_a_machine_without_a_network_goes_on_with_its_disk = on_stage(_without_a_network_goes_on_with_its_disk)
