@@ -79,10 +79,11 @@ class Watch:
 
 @dataclass
 class Probe:
-    """A machine beside the rack: asks for the scripts of others until the end of a ``with`` block. Seconds of each."""
+    """Asks for these paths in turn until the end of a ``with`` block, each on a new connection. Seconds of each."""
 
     port: int
-    macs: list[str]
+    paths: list[str]
+    begins: bytes
     times: list[float] = field(default_factory=list)
     failed: int = 0
     _over: threading.Event = field(default_factory=threading.Event)
@@ -97,15 +98,15 @@ class Probe:
         self._thread.join()
 
     def _run(self) -> None:
-        for mac in itertools.cycle(self.macs):
+        for path in itertools.cycle(self.paths):
             if self._over.wait(PROBE_S):
                 return
             began = time.perf_counter()
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
             try:
-                connection.request("GET", f"/ipxe?mac={mac.replace(':', '-')}", headers={"Connection": "close"})
+                connection.request("GET", path, headers={"Connection": "close"})
                 answer = connection.getresponse()
-                is_good = answer.read().startswith(b"#!ipxe") and answer.status == 200
+                is_good = answer.read().startswith(self.begins) and answer.status == 200
             except (OSError, http.client.HTTPException):
                 is_good = False
             finally:
@@ -134,7 +135,8 @@ class Storm:
     def __init__(self, running: suite.Suite, count: int) -> None:
         self.running, self.count, self.api = running, count, running.api
         plan = json.loads((running.data / "rack" / "plan.json").read_text())
-        self.rack = RackClient(f"http://127.0.0.1:{plan['control_port']}")
+        self.control_port = int(plan["control_port"])
+        self.rack = RackClient(f"http://127.0.0.1:{self.control_port}")
         self.nodes = self._uuids()
 
     def prepare(self) -> None:
@@ -228,8 +230,12 @@ def figures(count: int, pace: float) -> list[Figure]:
         before = running.tree.cpu_by_service_s()
         print("all deploy …", flush=True)
         port = int((running.data / "boot-port").read_text())
-        macs = [machine["macs"][0] for machine in storm.rack.machines()]
-        with Watch(running.tree.root, running.data / "artifacts") as watch, Probe(port, macs) as probe:
+        scripts = [f"/ipxe?mac={each['macs'][0].replace(':', '-')}" for each in storm.rack.machines()]
+        with (
+            Watch(running.tree.root, running.data / "artifacts") as watch,
+            Probe(port, scripts, b"#!ipxe") as probe,
+            Probe(storm.control_port, ["/"], b"{") as rack_itself,
+        ):
             seconds, states = storm.break_loose()
         after = running.tree.cpu_by_service_s()
         times = storm.times()
@@ -243,6 +249,8 @@ def figures(count: int, pace: float) -> list[Figure]:
         Figure("script, p99, beside the rack", "ms", percentile_ms(probe.times, 0.99), SCRIPT_MS, None),
         Figure("script, p50, beside the rack", "ms", percentile_ms(probe.times, 0.5), None, None),
         Figure("scripts beside the rack that failed", "", probe.failed, 0, None),
+        Figure("how late the rack itself answers, p99", "ms", percentile_ms(rack_itself.times, 0.99), None, None),
+        Figure("how late the rack itself answers, p50", "ms", percentile_ms(rack_itself.times, 0.5), None, None),
         Figure("script, p99, in the rack", "ms", percentile_ms(times["script"], 0.99), None, None),
         Figure("script, p50, in the rack", "ms", percentile_ms(times["script"], 0.5), None, None),
         Figure("entry, p99, in the rack", "ms", percentile_ms(times["entry"], 0.99), None, None),
