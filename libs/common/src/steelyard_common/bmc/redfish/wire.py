@@ -66,26 +66,32 @@ class _Traced:
         limit = self.timeout  # type: ignore[attr-defined]
         until = time.monotonic() + (limit if isinstance(limit, (int, float)) else CONNECT_S)
         try:
-            places = [place for *_, place in OF_BMCS.find(host, port, until - time.monotonic())]
+            found = OF_BMCS.find(host, port, until - time.monotonic())
         except socket.gaierror as error:
             raise NameResolutionError(host, self, error) from error  # type: ignore[arg-type]
         except OSError as error:
             raise NewConnectionError(self, f"the name {host}: {error}") from error  # type: ignore[arg-type]
         failure: OSError | None = None
-        for place in places:
+        for family, kind, protocol, _, place in found:
             try:
-                return self._connected(place, max(until - time.monotonic(), 0.001))
+                sock = socket.socket(family, kind, protocol)
+                return self._connected(sock, place, max(until - time.monotonic(), 0.001))
             except OSError as error:
                 failure = error
         if isinstance(failure, TimeoutError):
             raise ConnectTimeoutError(self, f"{host} takes too long to connect to") from failure
         raise NewConnectionError(self, f"no connection: {failure}") from failure  # type: ignore[arg-type]
 
-    def _connected(self, place: tuple[Any, ...], timeout_s: float) -> socket.socket:
+    def _connected(self, sock: socket.socket, place: tuple[Any, ...], timeout_s: float) -> socket.socket:
         """Errors: OSError."""
-        sock = socket.create_connection(place[:2], timeout_s)
-        for option in self.socket_options or ():  # type: ignore[attr-defined]
-            sock.setsockopt(*option)
+        try:
+            for option in self.socket_options or ():  # type: ignore[attr-defined]
+                sock.setsockopt(*option)
+            sock.settimeout(timeout_s)
+            sock.connect(place)
+        except OSError:
+            sock.close()
+            raise
         return sock
 
     def send(self, data: Any) -> None:
