@@ -60,10 +60,10 @@ def machines(database: Database, url: str, count: int) -> list[tuple[str, str]]:
     return found
 
 
-async def fetch(host: str, port: int, path: str) -> tuple[float, bytes]:
+async def fetch(host: str, port: int, path: str, source: str) -> tuple[float, bytes]:
     """→ seconds, answer"""
     began = time.perf_counter()
-    reader, writer = await asyncio.open_connection(host, port)
+    reader, writer = await asyncio.open_connection(host, port, local_addr=(source, 0))
     writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
     answer = await reader.read()
     writer.close()
@@ -72,10 +72,11 @@ async def fetch(host: str, port: int, path: str) -> tuple[float, bytes]:
 
 async def boot(host: str, port: int, names: tuple[str, str], delay_s: float, times: Times) -> None:
     await asyncio.sleep(delay_s)
+    source = f"127.77.{int(names[1][-5:-3], 16)}.{int(names[1][-2:], 16)}"  # each machine has an address of its own
     try:
-        took, answer = await fetch(host, port, "/boot.ipxe")
+        took, answer = await fetch(host, port, "/boot.ipxe", source)
         times.entry.append(took)
-        took, script = await fetch(host, port, f"/ipxe?uuid={names[0]}&mac={names[1].replace(':', '-')}")
+        took, script = await fetch(host, port, f"/ipxe?uuid={names[0]}&mac={names[1].replace(':', '-')}", source)
         times.script.append(took)
     except OSError:
         times.failed += 1

@@ -135,6 +135,7 @@ class Outgoing:
         self.give_up_at = self.begins_at + SEND_STALLS_S
         self._ends_at = self.give_up_at + client.unsent / LEAST_RATE
         self.lingers = False
+        self.is_watched = False  # by the loop's poller
         self._drained = 0
 
     def send(self, now: float) -> bool:

@@ -213,8 +213,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._end_sending(conn)
 
     def _watch(self, conn: TConn, event: int) -> None:
-        change = self.poller.modify if conn.sock in self.poller.get_map() else self.poller.register
+        outgoing = self._outgoing[conn]  # it remembers: to ask the poller costs more than all else here
+        change = self.poller.modify if outgoing.is_watched else self.poller.register
         change(conn.sock, event, partial(self._send, conn))
+        outgoing.is_watched = True
 
     def _go_on(self, conn: TConn) -> None:
         """As gunicorn does after an answer on a connection that stays."""
@@ -289,8 +291,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _forget_outgoing(self, conn: TConn) -> None:
         self._unsent -= conn.sock.unsent
-        self._let_go(self._outgoing.pop(conn))
-        if conn.sock in self.poller.get_map():
+        outgoing = self._outgoing.pop(conn)
+        self._let_go(outgoing)
+        if outgoing.is_watched:
             self.poller.unregister(conn.sock)
 
     @staticmethod
