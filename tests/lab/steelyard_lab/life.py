@@ -17,6 +17,7 @@ from steelyard_lab.control_plane import ControlPlane
 from steelyard_lab.failure import LabError
 from steelyard_lab.image_server import Images
 from steelyard_lab.lan import API, Lan
+from steelyard_lab.matrix import LAST
 from steelyard_lab.processes import run
 
 VERB_S, AGENT_S, DEPLOY_S, START_S = 120, 600, 900, 300
@@ -61,7 +62,7 @@ class Living:
         return (
             {"create": self._create, "manage": self._manage}
             | {step: getattr(self, self.method_of(step)) for step in self._life.steps}
-            | {"delete": self._delete}
+            | {LAST: self._delete}
         )
 
     @staticmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+LAST = "delete"  # the operation that ends every machine's life
 HEAD = ("| machine | operation | seconds | outcome | seen |", "| --- | --- | ---: | --- | --- |")
 PAGE = """# What the lab has seen
 
@@ -67,7 +68,7 @@ def page(before: str, matrix: str) -> str:
     A machine's rows are replaced when all that was to be done with it was done; those of others stay.
     """
     known, seen = _by_machine(before), _by_machine(matrix)
-    done = {name: lines for name, lines in seen.items() if all(f"| {Outcome.DONE.value} |" in line for line in lines)}
+    done = {name: lines for name, lines in seen.items() if _is_whole(lines)}
     rows = known | done
     ordered = [line for name in sorted(rows, key=_place) for line in rows[name]]
     total_s = sum(float(line.split("|")[3]) for line in ordered)
@@ -76,6 +77,11 @@ def page(before: str, matrix: str) -> str:
         f"{len(ordered)} operations on {len(rows)} machines: {total_s:.0f} s in all; two machines share the time.",
     ]
     return PAGE + "\n".join([*HEAD, *ordered, *tail]) + "\n"
+
+
+def _is_whole(lines: list[str]) -> bool:
+    """A run may have been stopped in the middle."""
+    return f"| {LAST} |" in lines[-1] and all(f"| {Outcome.DONE.value} |" in line for line in lines)
 
 
 def _place(machine: str) -> int:

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from steelyard_lab.baremetal import Baremetal
 from steelyard_lab.failure import LabError
 from steelyard_lab.machine import Machine
-from steelyard_lab.matrix import Outcome, Row
+from steelyard_lab.matrix import LAST, Outcome, Row
 from steelyard_lab.processes import wait_until
 
 POWER_WITHIN_S = 90
 BOOT_WITHIN_S = 60
 ON, OFF = "power on", "power off"
-DELETE = "delete"
 
 
 def play(machine: Machine, baremetal: Baremetal) -> Iterator[Row]:
@@ -28,7 +27,7 @@ def perform(machine: str, operations: Mapping[str, Callable[[], str]]) -> Iterat
     """Gives a row after each operation. After a failure the rest is not run, but the node is still taken away."""
     failed = False
     for name, operation in operations.items():
-        if failed and name != DELETE:
+        if failed and name != LAST:
             yield Row(machine=machine, operation=name, seconds=0, outcome=Outcome.NOT_RUN, evidence="")
             continue
         started = time.monotonic()
@@ -106,7 +105,7 @@ class Scenario:
             "boot from pxe": lambda: self._boot_from("pxe"),
             "set boot device disk": lambda: self._set_boot_device("disk"),
             "boot from disk": lambda: self._boot_from("disk"),
-            DELETE: self._delete,
+            LAST: self._delete,
         }
 
     def _create(self) -> str:

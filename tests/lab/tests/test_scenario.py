@@ -46,13 +46,14 @@ def test_the_matrix_counts_what_was_done() -> None:
 
 
 def test_the_page_takes_over_machines_whose_life_went_well_and_keeps_what_it_knew_of_others() -> None:
-    def of(machine: str, seconds: float, outcome: Outcome = Outcome.DONE) -> Row:
-        return Row(machine=machine, operation="create", seconds=seconds, outcome=outcome, evidence="seen | so")
+    def of(machine: str, seconds: float, outcome: Outcome = Outcome.DONE, operation: str = "delete") -> Row:
+        return Row(machine=machine, operation=operation, seconds=seconds, outcome=outcome, evidence="seen | so")
 
     first = page("", as_markdown([of("uefi-ipxe", 4), of("bios-ipxe", 5), of("uefi-raid", 6, Outcome.FAILED)], 20))
-    then = page(first, as_markdown([of("bios-ipxe", 7, Outcome.FAILED), of("uefi-ipxe", 8)], 20))
+    stopped = of("uefi-http", 9, operation="deploy")
+    then = page(first, as_markdown([of("bios-ipxe", 7, Outcome.FAILED), of("uefi-ipxe", 8), stopped], 20))
 
-    assert "uefi-raid | create" not in first
-    rows = [line for line in then.splitlines() if "| create |" in line]
+    assert "uefi-raid | delete" not in first
+    rows = [line for line in then.splitlines() if line.endswith("seen \\| so |")]
     assert [row.split("|")[1].strip() + row.split("|")[3] for row in rows] == ["bios-ipxe 5.0 ", "uefi-ipxe 8.0 "]
     assert "2 operations on 2 machines: 13 s in all" in then
