@@ -13,7 +13,7 @@ FROM_MEMORY = ("--deploy-interface", "ramdisk")
 LIVES = (
     Life(
         name="bios-ipxe", firmware=PXE_BIOS, boot="ipxe", options=("--rescue-interface", "agent"),
-        steps=("erase metadata", "provide", "deploy", "rescue", "unrescue", "undeploy"),
+        steps=("provide", "deploy", "rescue", "unrescue", "undeploy"),
     ),
     Life(name="uefi-ipxe", firmware=PXE_UEFI, boot="ipxe", steps=("provide", "deploy kill boot")),
     Life(
@@ -23,7 +23,7 @@ LIVES = (
     Life(name="uefi-http", firmware=HTTP_UEFI, boot="http-ipxe", steps=("provide", "deploy kill inventory")),
     Life(
         name="uefi-media", firmware=PXE_UEFI, boot="redfish-virtual-media", is_static=True,
-        steps=("provide", "deploy"),
+        steps=("erase metadata", "provide", "deploy"),
     ),
     Life(
         name="uefi-reverse", firmware=PXE_UEFI, boot="redfish-virtual-media", is_static=True,
