@@ -61,7 +61,10 @@ class Named:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
         try:
             eventually(lambda: self.is_up() or process.poll() is not None, timeout_s=30, every_s=0.05)
-            assert process.poll() is None, (self.folder / "named.log").read_text()[-3000:]
+            said = (self.folder / "named.log").read_text()[-3000:]
+            if process.poll() is not None and "permission denied" in said.lower():  # AppArmor's profile of some systems
+                pytest.skip(f"named may not read its files here: {said[-300:]}")
+            assert process.poll() is None, said
             yield
         finally:
             process.terminate()
