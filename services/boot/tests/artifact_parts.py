@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from steelyard_boot.domain.artifacts import Artifact, Fetching, Wish
-from steelyard_boot.main import ArtifactParts, make_artifacts
+from steelyard_boot.keeping import ArtifactParts, make_artifacts
 from steelyard_boot.settings import Settings
 from steelyard_common.db import Database
 from steelyard_common.health import Parts

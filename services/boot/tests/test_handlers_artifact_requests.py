@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from steelyard_boot.handlers.artifact_requests import endpoints
-from steelyard_boot.main import ArtifactParts
+from steelyard_boot.keeping import ArtifactParts
 from steelyard_common.bus import MemoryBus
 from steelyard_common.contracts import subjects
 from steelyard_common.db import Database

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from steelyard_boot.domain.artifacts import Artifact
 from steelyard_boot.handlers import artifacts as handler
 from steelyard_boot.handlers.http import make_app
-from steelyard_boot.main import ArtifactParts
+from steelyard_boot.keeping import ArtifactParts
 from steelyard_common.db import Database
 from steelyard_common.testing import eventually
 

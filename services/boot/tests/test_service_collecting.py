@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from steelyard_boot.domain.artifacts import Artifact, Wish
-from steelyard_boot.main import ArtifactParts, make_artifacts
+from steelyard_boot.keeping import ArtifactParts, make_artifacts
 from steelyard_boot.service.artifacts import place
 from steelyard_boot.store import artifacts as store
 from steelyard_boot.store import fetches
@@ -201,6 +201,9 @@ def test_a_crash_before_the_row_leaves_no_artifact(
 
         def __init__(self) -> None:
             self.placed = False
+
+        def bring(self, draft: Path, key: str) -> None:
+            """Nothing."""
 
         def place(self, draft: Path, key: str) -> None:
             draft.rename(tmp_path / key)

@@ -17,14 +17,14 @@ from steelyard_common.provider.starting import now
 from .domain.composing import Site
 from .domain.dhcp import SiteRules
 from .domain.naming import both_orders
+from .drivers import Storage
 from .drivers.dhcp import DhcpServer, Dnsmasq, Kea, NoDhcp
-from .drivers.folder import Folder
 from .drivers.loaders import Loaders
 from .drivers.remote_media import BmcMedia
 from .drivers.tftp_tree import TftpTree
 from .handlers import boot_media, boot_scripts, boot_traffic
 from .handlers.artifacts import serve
-from .service.artifacts import Artifacts
+from .keeping import ArtifactParts
 from .service.attempts import Attempts
 from .service.boots import Boots
 from .service.dhcp import Followers, LogReader
@@ -84,10 +84,9 @@ class BootingParts:
 
 
 def make_booting(
-    settings: Settings, database: Database, artifacts: Artifacts, remove: Callable[[str], object], clock: Clock = now,
-    *, knows: Knows,
+    settings: Settings, database: Database, kept: ArtifactParts, clock: Clock = now, *, knows: Knows,
 ) -> BootingParts:  # fmt: skip
-    """``remove``: one artifact, now. ``knows``: whether there is a node of these MACs or system UUIDs at all."""
+    """``knows``: whether there is a node of these MACs or system UUIDs at all."""
     sealer = settings.sealer()
     bmcs = BmcPool(PoolSettings(), sealer.open)
     loaders = Loaders(settings.loaders_dir)
@@ -97,12 +96,12 @@ def make_booting(
         return own_url(settings.boot_url, settings.http_bind, settings.port_file)
 
     shelf = Shelf(
-        artifacts=artifacts, storage=Folder(settings.artifacts_dir), remove=remove, url=url,
+        artifacts=kept.artifacts, storage=kept.storage, remove=kept.collector.remove, url=url,
         api_url=settings.agent_api_url,
     )  # fmt: skip
     media = Media(database, shelf, BmcMedia(bmcs), loaders, clock, sealer.open)
     site = Site(api_url=settings.agent_api_url, arguments=settings.kernel_append_params)
-    followers = _followers(settings, database, loaders, url)
+    followers = _followers(settings, database, kept.storage, loaders, url)
     return BootingParts(
         boots=Boots(database, site, media, clock, followers=[followers], media_timeout_s=settings.media_timeout_s),
         media=media,
@@ -124,11 +123,13 @@ def make_booting(
     )
 
 
-def _followers(settings: Settings, database: Database, loaders: Loaders, url: Callable[[], str]) -> Followers:
+def _followers(
+    settings: Settings, database: Database, storage: Storage, loaders: Loaders, url: Callable[[], str]
+) -> Followers:  # fmt: skip
     """Errors: InvalidRequest for a server without a folder."""
     tree = None
     if settings.tftp_dir is not None:
-        tree = TftpTree(settings.tftp_dir, Folder(settings.artifacts_dir), loaders, artifact_key)
+        tree = TftpTree(settings.tftp_dir, storage, loaders, artifact_key)
 
     def rules() -> SiteRules:
         return SiteRules(

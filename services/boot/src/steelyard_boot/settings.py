@@ -11,6 +11,7 @@ from steelyard_common.provider import ProviderSettings
 from steelyard_common.settings import DatabaseSettings, SealSettings, env, positive, seconds
 
 from .settings_agents import AgentSettings
+from .settings_bucket import BucketSettings
 from .settings_dhcp import DhcpSettings
 from .settings_dns import DnsSettings
 
@@ -189,6 +190,7 @@ class BootingSettings:
 @dataclass(frozen=True, kw_only=True)
 class Settings(
     ArtifactSettings,
+    BucketSettings,
     BootingSettings,
     DhcpSettings,
     DnsSettings,

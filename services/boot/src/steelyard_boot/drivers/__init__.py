@@ -23,6 +23,10 @@ class Stored:
 class Storage(Protocol):
     """Where artifacts lie, each whole and under its key. Every replica of boot sees the same. Raises OSError."""
 
+    def bring(self, draft: Path, key: str) -> None:
+        """What takes long of placing it; nobody sees it yet. May be repeated, and may be all that is done."""
+        ...
+
     def place(self, draft: Path, key: str) -> None:
         """The draft becomes the artifact, at once and as a whole; it outlives a power cut. The draft is gone."""
         ...

@@ -26,6 +26,9 @@ class Folder:
         self._files = root / "files"
         self._files.mkdir(parents=True, exist_ok=True, mode=0o750)
 
+    def bring(self, draft: Path, key: str) -> None:
+        """Nothing: a rename is quick."""
+
     def place(self, draft: Path, key: str) -> None:
         place = self._path(key)
         place.parent.mkdir(exist_ok=True, mode=0o750)

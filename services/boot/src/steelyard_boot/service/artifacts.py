@@ -257,6 +257,7 @@ def place(database: Database, storage: Storage, draft: Path, row: Row, now: date
     The file is put and removed under the same lock as its row: neither is there without the other, but for a crash in
     between, which leaves a file without a row, and that is swept.
     """
+    storage.bring(draft, row["key"])
     with database.begin() as transaction:
         connection = transaction.connection
         store.lock(connection, row["key"])
