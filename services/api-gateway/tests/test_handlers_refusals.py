@@ -183,6 +183,17 @@ def test_an_error_of_another_service_keeps_its_message(
     assert ("Retry-After" in response.headers) is (status == 503)
 
 
+def test_a_client_that_breaks_at_retry_after_is_not_told_it(api: Api, others: Others) -> None:
+    """python-ironicclient dies of it instead of trying again; seen in the lab."""
+    others.errors["qry.node"] = Unavailable("away")
+
+    response = api("GET", N1, headers={"User-Agent": "python-ironicclient"})
+
+    assert response.status_code == 503
+    assert fault(response)["faultstring"] == "away"
+    assert "Retry-After" not in response.headers
+
+
 def test_a_bus_that_is_away_gets_503(api: Api, bus: MemoryBus) -> None:
     bus.available = False
 

@@ -49,6 +49,10 @@ _CORS_ALLOWED = (
     f"{versions.HEADER}, OpenStack-API-Version, Content-Type, Authorization, X-Auth-Token, If-Match, If-None-Match"
 )
 
+# It hands Retry-After to exceptions that do not know it (common/apiclient/exceptions.py, from_response; 6.3 still does)
+# and dies of a TypeError, where without the header it would try again by itself.
+_BREAKS_AT_RETRY_AFTER = "python-ironicclient"
+
 
 class Front:
     """The outermost WSGI application of the API."""
@@ -75,6 +79,8 @@ class Front:
         self._rates = rates if rates is not None and rates.is_on else None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if _BREAKS_AT_RETRY_AFTER in environ.get("HTTP_USER_AGENT", ""):
+            start_response = _without_retry_after(start_response)
         path = environ["PATH_INFO"]
         request_id = f"req-{uuid4()}"
         common: Headers = [("Openstack-Request-Id", request_id), ("X-Openstack-Request-Id", request_id)]
@@ -211,6 +217,13 @@ def _options(start_response: StartResponse, common: Headers) -> Iterable[bytes]:
     allowed = [("Access-Control-Allow-Methods", METHODS), ("Access-Control-Allow-Headers", _CORS_ALLOWED)]
     start_response("200 OK", [("Content-Length", "0"), ("Allow", METHODS), *allowed, *common])
     return [b""]
+
+
+def _without_retry_after(start_response: StartResponse) -> StartResponse:
+    def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
+        return start_response(status, [each for each in headers if each[0].lower() != "retry-after"], exc_info)
+
+    return start
 
 
 def _with_headers(start_response: StartResponse, common: Headers) -> StartResponse:
