@@ -11,11 +11,11 @@ FROM_MEMORY = ("--deploy-interface", "ramdisk")
 
 # Long ones first: two are lived at a time.
 LIVES = (
+    Life(name="bios-ipxe", firmware=PXE_BIOS, boot="ipxe", steps=("provide", "deploy", "undeploy")),
     Life(
-        name="bios-ipxe", firmware=PXE_BIOS, boot="ipxe", options=("--rescue-interface", "agent"),
-        steps=("provide", "deploy", "rescue", "unrescue", "undeploy"),
+        name="uefi-ipxe", firmware=PXE_UEFI, boot="ipxe", options=("--rescue-interface", "agent"),
+        steps=("provide", "deploy kill boot", "rescue", "unrescue"),
     ),
-    Life(name="uefi-ipxe", firmware=PXE_UEFI, boot="ipxe", steps=("provide", "deploy kill boot")),
     Life(
         name="uefi-raid", firmware=PXE_UEFI, boot="ipxe", disks=2, disk_mib=1024,
         options=("--raid-interface", "agent"), steps=("raid", "provide", "deploy", "pull disk"),

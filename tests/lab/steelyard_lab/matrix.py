@@ -18,9 +18,9 @@ what the machine itself did. The agent is ironic-python-agent as it comes from P
 | machine | what it is |
 | --- | --- |
 | redfish, ipmi | the power verbs, behind a Redfish and an IPMI BMC |
-| bios-ipxe | BIOS, iPXE in its NIC; `direct` qcow2, rescue and back, undeployed and erased |
-| uefi-ipxe | UEFI PXE to iPXE by TFTP; the boot service is killed (SIGKILL) when half of the image has come |
-| uefi-http | UEFI HTTP boot; the inventory service is killed when half of the image has come |
+| bios-ipxe | BIOS, iPXE in its NIC; `direct` qcow2, undeployed and erased |
+| uefi-ipxe | UEFI PXE to iPXE by TFTP; boot is killed (SIGKILL) when half of the image has come; rescue and back |
+| uefi-http | UEFI HTTP boot; inventory is killed when half of the image has come |
 | uefi-raid | software RAID-1 made by the agent; one disk pulled afterwards |
 | uefi-media | virtual CD, static addresses (`network_data`), no DHCP; disk's metadata erased first |
 | uefi-reverse | the same, and no path from the machine to the API: Steelyard calls the agent |
