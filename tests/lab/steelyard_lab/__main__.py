@@ -39,8 +39,8 @@ def main(words: Sequence[str]) -> int:
     status = 1
     try:
         status = _run_inside(folder, asked if asked.api_url else replace(asked, built=_build()))
-        if asked.records:
-            RECORD.write_text(page(RECORD.read_text() if RECORD.exists() else "", (folder / "matrix.md").read_text()))
+        if asked.records and (matrix := folder / "matrix.md").exists():
+            RECORD.write_text(page(RECORD.read_text() if RECORD.exists() else "", matrix.read_text()))
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
     finally:
