@@ -67,9 +67,9 @@ def page(before: str, matrix: str) -> str:
 
     A machine's rows are replaced when all that was to be done with it was done; those of others stay.
     """
-    known, seen = _by_machine(before), _by_machine(matrix)
-    done = {name: lines for name, lines in seen.items() if _is_whole(lines)}
-    rows = known | done
+    both = (_by_machine(text).items() for text in (before, matrix))
+    known, seen = ({name: lines for name, lines in each if _is_whole(lines)} for each in both)
+    rows = known | seen
     ordered = [line for name in sorted(rows, key=_place) for line in rows[name]]
     total_s = sum(float(line.split("|")[3]) for line in ordered)
     tail = [
