@@ -25,7 +25,7 @@ from .upgrade import command as upgrade
 
 DEFAULT_LISTEN = "127.0.0.1:6385"
 MOST_REPLICAS = 8
-DEFAULT_PACE = 0.1
+DEFAULT_PACE, DEMO_PACE = 0.1, 0.05
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_up(show_demo)
     show_demo.add_argument("--rack", type=int, default=12, metavar="N", help="how many machines (default: 12)")
-    _add_pace(show_demo)
+    _add_pace(show_demo, DEMO_PACE)
     show_demo.set_defaults(run=_demo)
     nats_config.register(group)
     rack_main.register(group, _rack_control)
@@ -110,13 +110,13 @@ def _add_up(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_pace(parser: argparse.ArgumentParser) -> None:
+def _add_pace(parser: argparse.ArgumentParser, default: float = DEFAULT_PACE) -> None:
     parser.add_argument(
         "--rack-pace",
         type=float,
-        default=DEFAULT_PACE,
+        default=default,
         metavar="SHARE",
-        help=f"how long the rack's machines take to boot and be written; 1: as real ones (default: {DEFAULT_PACE})",
+        help=f"how long the rack's machines take to boot and be written; 1: as real ones (default: {default})",
     )
 
 
