@@ -16,7 +16,7 @@ def said(interface: str, *, has_port: bool = True, live: bool = True, **more: An
     chosen = {name: value for name, value in more.items() if name in ALL}
     node = Validated(
         uuid="u", interfaces={**ALL, **chosen}, driver_info=more.get("driver_info", BOOTABLE),
-        instance_info=more.get("instance_info", {}), has_port=has_port, provides=lambda _interface, _name: live,
+        instance_info=more.get("instance_info", {}), has_port=has_port, provides=lambda interface, name: live and (interface, name) not in more.get("unserved", ()),
         supplied=frozenset(more.get("supplied", ())), arch=more.get("arch", ""),
     )  # fmt: skip
     result = validate(node)[interface]
@@ -77,6 +77,12 @@ def test_a_deployment_from_memory_needs_its_image() -> None:
 def test_an_interface_that_nobody_serves_is_not_valid() -> None:
     assert said("power", power="fake", live=False) == "No live worker provides the power interface 'fake'."
     assert "No live worker provides the raid interface 'redfish'." in str(said("raid", raid="redfish", live=False))
+
+
+def test_raid_by_the_agent_is_served_by_whoever_serves_the_nodes_deployments() -> None:
+    assert said("raid", raid="agent", deploy="direct", unserved=[("raid", "agent")]) is True
+    reason = said("raid", raid="agent", deploy="direct", unserved=[("deploy", "direct")])
+    assert reason == "No live worker provides the raid interface 'agent'."
 
 
 @pytest.mark.parametrize(

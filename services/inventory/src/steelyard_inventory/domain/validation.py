@@ -20,6 +20,7 @@ IDLE = frozenset({"noop", "external"})
 SPOKEN = frozenset({"power", "management"})
 NOT_VALIDATED = frozenset({"vendor"})
 NO_INSTALLER = ("deploy", "anaconda")
+RAID_BY_AGENT = ("raid", "agent")
 # Names that people write → those of settings, which are Linux's.
 ARCHITECTURES = {"": "x86_64", "amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64", "i686": "i386"}
 KERNEL_AND_RAMDISK = ("deploy_kernel", "deploy_ramdisk")
@@ -117,7 +118,10 @@ def _missing(where: str, given: Mapping[str, Any], *names: str) -> Iterator[str]
 
 def _cannot(node: Validated, interface: str, name: str) -> Iterator[str]:
     """What nobody here can do, whatever the node has."""
-    if not node.provides(interface, name):
+    serving = (interface, name)
+    if serving == RAID_BY_AGENT:  # its steps are the agent's, and run by whoever serves the node's deploy interface
+        serving = ("deploy", node.interfaces.get("deploy") or "")
+    if not node.provides(*serving):
         yield f"No live worker provides the {interface} interface '{name}'."
     elif (interface, name) == NO_INSTALLER:
         yield f"The {interface} interface '{name}' renders no kickstart here: use direct, ramdisk or custom-agent."
