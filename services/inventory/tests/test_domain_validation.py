@@ -16,7 +16,8 @@ def said(interface: str, *, has_port: bool = True, live: bool = True, **more: An
     chosen = {name: value for name, value in more.items() if name in ALL}
     node = Validated(
         uuid="u", interfaces={**ALL, **chosen}, driver_info=more.get("driver_info", BOOTABLE),
-        instance_info=more.get("instance_info", {}), has_port=has_port, provides=lambda interface, name: live and (interface, name) not in more.get("unserved", ()),
+        instance_info=more.get("instance_info", {}), has_port=has_port,
+        provides=lambda interface, name: live and (interface, name) not in more.get("unserved", ()),
         supplied=frozenset(more.get("supplied", ())), arch=more.get("arch", ""),
     )  # fmt: skip
     result = validate(node)[interface]
