@@ -41,7 +41,7 @@ class Wrong:
 
 NOBODY = ("no agent called", "/boots", "try again")
 WRONGS = (
-    Wrong(text={"agent_dies": "write_image"}, says=("was not heard of since", "console", "begin this work again")),
+    Wrong(text={"agent_dies": "write_image"}, says=("console", "begin this work again")),
     Wrong(text={"agent_fails": "write_image=No space left on device"}, says=("No space left on device", "larger disk")),
     Wrong(on={"no_network": True}, says=NOBODY, boot="no DHCP request was seen"),
     Wrong(on={"agent_silent": True}, says=NOBODY, boot="kernel and ramdisk were loaded but no agent called"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -77,12 +78,14 @@ def _memory_mb(process: psutil.Process | None) -> float | None:
     """Resident memory of the process and those below it; pages that they share are counted once (PSS) where known."""
     if process is None:
         return None
-    total = 0
     try:
-        for each in (process, *process.children(recursive=True)):
-            total += _memory(each)
+        total = _memory(process)
+        below = process.children(recursive=True)
     except psutil.NoSuchProcess:
         return None
+    for each in below:
+        with contextlib.suppress(psutil.NoSuchProcess):  # PostgreSQL's come and go
+            total += _memory(each)
     return round(total / 1e6, 1)
 
 
