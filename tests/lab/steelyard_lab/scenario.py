@@ -166,7 +166,7 @@ class Scenario:
 
     def _delete(self) -> str:
         self._baremetal.run("node", "delete", self._node)
-        names = [node["Name"] for node in self._baremetal.read("node", "list")]
+        names = [node["name"] for node in self._baremetal.read("node", "list")]
         _expect(self._node not in names, "the node is still listed")
         return "not listed any more"
 
