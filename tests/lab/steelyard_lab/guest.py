@@ -1,4 +1,4 @@
-"""Makes the disk that both machines boot from."""
+"""Makes the disk that the machines of the power verbs boot from."""
 
 from __future__ import annotations
 

@@ -89,9 +89,12 @@ def _start_other_api(stack: ExitStack, folder: Path, options: Options) -> list[P
 def _switched_machines(
     stack: ExitStack, folder: Path, bmcs: Hypervisor, environ: Mapping[str, str]
 ) -> list[Machine]:  # fmt: skip
-    disk = build_disk(folder)
-    redfish = stack.enter_context(redfish_machine(_new(folder / "redfish"), disk, bmcs))
-    return [redfish, stack.enter_context(ipmi_machine(_new(folder / "ipmi"), disk, environ))]
+    # A disk each: QEMU lets nobody else have one that it writes.
+    redfish, ipmi = _new(folder / "redfish"), _new(folder / "ipmi")
+    return [
+        stack.enter_context(redfish_machine(redfish, build_disk(redfish), bmcs)),
+        stack.enter_context(ipmi_machine(ipmi, build_disk(ipmi), environ)),
+    ]
 
 
 def _living(life: Life, number: int, stage: Stage, folder: Path, bmcs: Hypervisor) -> Part:
