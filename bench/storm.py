@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 from steelyard_rack.client import RackClient
@@ -40,16 +40,12 @@ ENVIRONMENT = {"STEELYARD_AUTOMATED_CLEAN": "false"}
 
 
 @dataclass
-class Watch:
-    """Samples of processes and of the artifact store until the end of a ``with`` block."""
+class Meanwhile:
+    """``_run`` in a thread of its own, until the end of a ``with`` block sets ``_over``."""
 
-    root: int
-    store: Path
-    memory_mb: dict[str, float] = field(default_factory=dict)
-    store_mb: float = 0.0
-    _over: threading.Event = field(default_factory=threading.Event)
+    _over: threading.Event = field(default_factory=threading.Event, kw_only=True)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         return self
@@ -57,6 +53,22 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+
+@dataclass
+class Watch(Meanwhile):
+    """Samples of processes and of the artifact store until the end of a ``with`` block."""
+
+    root: int
+    store: Path
+    memory_mb: dict[str, float] = field(default_factory=dict)
+    store_mb: float = 0.0
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
         self._sample()
 
     def _run(self) -> None:
@@ -78,7 +90,7 @@ class Watch:
 
 
 @dataclass
-class Probe:
+class Probe(Meanwhile):
     """Asks for these paths in turn until the end of a ``with`` block, each on a new connection. Seconds of each."""
 
     port: int
@@ -86,16 +98,6 @@ class Probe:
     begins: bytes
     times: list[float] = field(default_factory=list)
     failed: int = 0
-    _over: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> Probe:
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
     def _run(self) -> None:
         for path in itertools.cycle(self.paths):

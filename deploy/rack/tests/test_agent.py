@@ -96,6 +96,9 @@ class Stage:
     async def step(self, step: str, **args: Any) -> tuple[int, Any]:
         return await self.run("deploy.execute_deploy_step", step={"step": step, "args": args}, deploy_version=VERSION)
 
+    async def reaches(self, stage: str) -> None:
+        await until(lambda: self.machine.stage == stage)
+
     async def gone(self) -> None:
         """Soon nobody answers where the agent was."""
         async with asyncio.timeout(DEADLINE_S):
@@ -163,10 +166,10 @@ async def _writes_an_image_and_boots_from_it(it: Stage) -> None:
     assert (disk.sha256, disk.size, disk.instance, disk.configdrive) == (SUM, len(IMAGE), "n-1", True)
     await until(lambda: len(it.outside.beats) >= 3)  # each command that ends is told at once
     assert (await it.run("standby.power_off"))[1]["command_status"] == "SUCCEEDED"
-    await until(lambda: it.machine.stage == "off")
+    await it.reaches("off")
 
     it.boot("Hdd")
-    await until(lambda: it.machine.stage == f"instance {SUM[:12]}")
+    await it.reaches(f"instance {SUM[:12]}")
     assert ("clean.execute_clean_step erase_devices", "SUCCEEDED") in it.seen()
     assert [operation for operation, _ in it.seen("boot")] == ["GET /boot.ipxe", "GET /file"]
 
@@ -223,14 +226,14 @@ async def _fails_dies_and_is_silent_as_it_is_told(it: Stage) -> None:
     it.fault(agent_dies="install_bootloader", agent_fails=None)
     with pytest.raises(aiohttp.ClientError):
         await it.step("install_bootloader")
-    await until(lambda: it.machine.stage == "a ramdisk whose agent died")
+    await it.reaches("a ramdisk whose agent died")
     with pytest.raises(aiohttp.ClientError):
         await it.run("standby.sync")
 
     it.fault(agent_silent=True)
     it.machine.pull_power(it.rack.clock())
     it.boot()
-    await until(lambda: it.machine.stage == "a ramdisk whose agent says nothing")
+    await it.reaches("a ramdisk whose agent says nothing")
     assert it.machine.boots == 2
 
 
@@ -259,7 +262,7 @@ async def _leaves_after_a_rescue_and_a_lockdown(it: Stage) -> None:
         it.outside.beats.clear()
         await it.agent()
         assert (await it.run(command))[1]["command_status"] == "SUCCEEDED"
-        await until(lambda stage_=stage_: it.machine.stage == stage_)  # type: ignore[misc]
+        await it.reaches(stage_)
         await it.gone()
         it.machine.pull_power(it.rack.clock())
 
@@ -267,13 +270,13 @@ async def _leaves_after_a_rescue_and_a_lockdown(it: Stage) -> None:
 async def _without_a_network_goes_on_with_its_disk(it: Stage) -> None:
     it.fault(no_network=True)
     it.boot()
-    await until(lambda: it.machine.stage == "the former owner's system")
+    await it.reaches("the former owner's system")
     assert it.seen("boot") == [("DHCP", "no answer")]
 
     it.machine.pull_power(it.rack.clock())
     it.machine.disk.wipe(0.0, whole=False)
     it.boot("Hdd")
-    await until(lambda: it.machine.stage == "nothing that boots")
+    await it.reaches("nothing that boots")
 
 
 test_an_agent_writes_an_image_and_its_machine_boots_from_it = on_stage(_writes_an_image_and_boots_from_it)

@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -145,11 +145,12 @@ class Bucket:
     def _alone(self, key: str) -> Iterator[None]:
         with self._lock:
             mine = self._bringing.setdefault(key, threading.Lock())
-        with mine:
-            yield
-        with self._lock, suppress(KeyError):
-            if not mine.locked():
-                del self._bringing[key]
+        try:
+            with mine:
+                yield
+        finally:
+            with self._lock:  # who comes now may bring it once more: it is placed as a whole, and twice is no harm
+                self._bringing.pop(key, None)
 
     def _name(self, key: str) -> str:
         return f"{self._place.prefix}{key[:2]}/{key}"
