@@ -24,6 +24,7 @@ from steelyard_boot.domain.waterfall import Hop, Note
 from steelyard_boot.drivers.dhcp import Dnsmasq, Kea
 from steelyard_boot.drivers.folder import Folder
 from steelyard_boot.drivers.loaders import Loaders
+from steelyard_boot.drivers.log_file import LogFile
 from steelyard_boot.drivers.tftp_tree import TftpTree
 from steelyard_boot.service.boots import Boots
 from steelyard_boot.service.dhcp import Followers, LogReader
@@ -331,7 +332,7 @@ def test_the_log_of_a_real_dnsmasq_tells_of_addresses_and_the_machine_is_then_kn
     net.boots.prepare(node, agent(Purpose.CLEAN))
     notes: list[Note] = []
     with real_dnsmasq.running(tmp_path, tmp_path / "dhcp" / "steelyard.conf") as server:
-        reader = LogReader(database, server.log, server.leases, notes.append, clock)
+        reader = LogReader(database, LogFile(server.log), server.leases, notes.append, clock)
         reader.begin()
         offer = server.ask(MAC, UEFI, kind=1)
         assert offer is not None
@@ -349,3 +350,15 @@ def test_the_log_of_a_real_dnsmasq_tells_of_addresses_and_the_machine_is_then_kn
         (node.uuid, Hop.DHCP, "failed"),
     ]  # fmt: skip
     assert notes[2].detail["transport"] == "tftp"
+
+
+def test_a_log_that_cannot_be_read_is_said_once_and_followed_when_it_is_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = LogFile(tmp_path / "dnsmasq.log")
+    file.skip()
+    assert (file.lines(), file.is_read) == ([], False)
+    assert caplog.text.count("a log cannot be read") == 1
+
+    (tmp_path / "dnsmasq.log").write_text("one\ntw")
+    assert (file.lines(), file.is_read) == (["one"], True)

@@ -35,6 +35,7 @@ class Desk:
     clock: SetClock
     database: Database
     node: NodeForBoot
+    reads_dhcp: bool = True
 
     def see(self, *hops: Hop, outcome: str = "ok", **detail: Any) -> None:
         """A second apart."""
@@ -60,11 +61,11 @@ class Desk:
 
 @pytest.fixture
 def desk(database: Database, clock: SetClock) -> Iterator[Desk]:
-    trail = Trail(database, "lab1", clock, patience_s=600)
+    trail = Trail(database, "lab1", clock, patience_s=600, reads_dhcp=lambda: stage.reads_dhcp)
     boots = Boots(database, SiteRules(api_url=LAN), NoMedia(), clock)
-    desk = Desk(trail=trail, boots=boots, clock=clock, database=database, node=machine())
-    boots.prepare(desk.node, agent())
-    yield desk
+    stage = Desk(trail=trail, boots=boots, clock=clock, database=database, node=machine())
+    boots.prepare(stage.node, agent())
+    yield stage
     trail.stop()
 
 
@@ -178,6 +179,35 @@ def test_a_machine_that_goes_silent_has_failed_after_the_patience_and_the_reason
     assert (attempt.outcome, attempt.failing_hop) == (Outcome.FAILED, Hop.LOOKUP)
     assert "ipa-api-url" in str(attempt.reason)
     assert desk.told()[-1]["type"] == "org.steelyard.boot.boot-attempt-failed"
+
+
+@pytest.mark.parametrize(("interface", "hop"), [("ipxe", Hop.SCRIPT), ("http", Hop.SCRIPT), ("pxe", Hop.LOOKUP)])
+def test_where_no_dhcp_log_is_read_it_is_not_said_that_no_dhcp_request_was_seen(
+    desk: Desk, interface: str, hop: Hop
+) -> None:
+    desk.reads_dhcp = False
+    desk.boots.prepare(machine(interface, uuid=desk.node.uuid), agent())
+    desk.power(True)
+    desk.clock.advance(601)
+    desk.trail.sweep()
+
+    (attempt,) = desk.attempts()
+    assert attempt.failing_hop is hop
+    for words in ("since power-on", "no DHCP log is read (STEELYARD_DHCP_LOG_FILE)", "its console", "DHCP"):
+        assert words in str(attempt.reason)
+
+
+def test_that_another_replica_reads_the_dhcp_log_is_known_by_its_leases(desk: Desk) -> None:
+    desk.reads_dhcp = False
+    with desk.database.begin() as transaction:
+        attempts.write_leases(transaction.connection, {"192.0.2.9": "52:54:00:00:00:09"}, desk.clock())
+    desk.power(True)
+    desk.clock.advance(601)
+    desk.trail.sweep()
+
+    (attempt,) = desk.attempts()
+    assert attempt.failing_hop is Hop.DHCP
+    assert "no DHCP request was seen" in str(attempt.reason)
 
 
 def test_switching_the_machine_off_ends_its_attempt(desk: Desk) -> None:

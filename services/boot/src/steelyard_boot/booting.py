@@ -20,6 +20,7 @@ from .domain.naming import both_orders
 from .drivers import Storage
 from .drivers.dhcp import DhcpServer, Dnsmasq, Kea, NoDhcp
 from .drivers.loaders import Loaders
+from .drivers.log_file import LogFile
 from .drivers.remote_media import BmcMedia
 from .drivers.tftp_tree import TftpTree
 from .handlers import boot_media, boot_scripts, boot_traffic
@@ -53,6 +54,7 @@ class BootingParts:
     database: Database
     clock: Clock
     followers: Followers
+    dhcp_log: LogFile
 
     def start(self, parts: Parts, settings: Settings) -> None:
         """From now on what is seen is written down. Errors: Unavailable while the DHCP server cannot be told."""
@@ -60,8 +62,8 @@ class BootingParts:
         self.followers.begin()
         if settings.dhcp_log_file is not None:
             reader = LogReader(
-                self.database, settings.dhcp_log_file, settings.dhcp_leases_file, self.trail.note, self.clock
-            )
+                self.database, self.dhcp_log, settings.dhcp_leases_file, self.trail.note, self.clock
+            )  # fmt: skip
             parts.add("dhcp-log", stop=reader.start().stop)
         parts.add("trail", stop=self.trail.start().stop, check=self.trail.is_alive)
 
@@ -90,7 +92,10 @@ def make_booting(
     sealer = settings.sealer()
     bmcs = BmcPool(PoolSettings(), sealer.open)
     loaders = Loaders(settings.loaders_dir)
-    trail = Trail(database, settings.site, clock, settings.boot_patience_s)
+    dhcp_log = LogFile(settings.dhcp_log_file)
+    trail = Trail(
+        database, settings.site, clock, settings.boot_patience_s, reads_dhcp=lambda: dhcp_log.is_read
+    )  # fmt: skip
 
     def url() -> str:
         return own_url(settings.boot_url, settings.http_bind, settings.port_file)
@@ -120,6 +125,7 @@ def make_booting(
         database=database,
         clock=clock,
         followers=followers,
+        dhcp_log=dhcp_log,
     )
 
 

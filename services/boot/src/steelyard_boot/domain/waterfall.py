@@ -24,6 +24,8 @@ class Hop(enum.StrEnum):
     RAMDISK = "ramdisk"
     ISO = "iso"
     VOLUME = "volume"
+    KICKSTART = "kickstart"
+    STAGE2 = "stage2"
     LOOKUP = "lookup"
     HEARTBEAT = "heartbeat"
 
@@ -62,7 +64,7 @@ class Expectation:
     last: Hop
 
 
-_CALLS = (Purpose.DEPLOY, Purpose.CLEAN, Purpose.SERVICE, Purpose.RESCUE)
+_CALLS = (Purpose.DEPLOY, Purpose.CLEAN, Purpose.SERVICE, Purpose.RESCUE, Purpose.INSTALL)
 
 
 def expectation(interface: str, model: BootModel) -> Expectation:
@@ -101,13 +103,16 @@ class Verdict:
     reason: str
 
 
-def judge(notes: Sequence[Note], expected: Expectation) -> Verdict:
-    """Why an attempt that has stood still went no further than it did."""
+def judge(notes: Sequence[Note], expected: Expectation, *, reads_dhcp: bool = True) -> Verdict:
+    """Why an attempt that has stood still went no further than it did.
+
+    ``reads_dhcp``: a log of DHCP and TFTP is read, so that what is missing there did not happen.
+    """
     worst = _failed(notes)
     if worst is not None:
         return Verdict(hop=worst.hop, reason=_why_failed(worst))
     furthest = max((note.hop for note in notes if note.outcome == OK), key=RANK.__getitem__, default=None)
-    return _stopped_after(furthest, notes, expected)
+    return _stopped_after(furthest, notes, expected, reads_dhcp=reads_dhcp)
 
 
 def _failed(notes: Sequence[Note]) -> Note | None:
@@ -202,6 +207,16 @@ _AFTER: dict[Hop | None, tuple[Hop, str]] = {
         " secure boot), or the agent has no network (network_data, DHCP) to the API",
     ),
     Hop.VOLUME: (Hop.LOOKUP, "the volume was attached but nothing called from it"),
+    Hop.KICKSTART: (
+        Hop.STAGE2,
+        "the kickstart was fetched but no stage2: the installer met something in it that it does not know (console), or"
+        " it takes its second stage from the installation tree and does not reach it",
+    ),
+    Hop.STAGE2: (
+        Hop.HEARTBEAT,
+        "the installer was loaded but told of no start: too little memory for its second stage, or it does not reach the"
+        " API (STEELYARD_AGENT_API_URL; certificate: STEELYARD_INSTALLER_INSECURE)",
+    ),
     Hop.LOOKUP: (
         Hop.HEARTBEAT,
         "the agent looked itself up but sent no heartbeat: it refused the answer (a token was given before), or its"
@@ -211,7 +226,25 @@ _AFTER: dict[Hop | None, tuple[Hop, str]] = {
 }  # fmt: skip
 
 
-def _stopped_after(furthest: Hop | None, notes: Sequence[Note], expected: Expectation) -> Verdict:
+# Interface → the first hop that boot sees by itself, and where the machine may have stopped before it.
+_UNSEEN = "and no DHCP log is read (STEELYARD_DHCP_LOG_FILE), so it is not known how far it came. Look at its console"
+_FIRST_SEEN = {
+    "pxe": (
+        Hop.LOOKUP,
+        f"no agent has called since power-on, {_UNSEEN}, then at the log of your DHCP and TFTP server: no request at"
+        " all means boot device, boot mode, cabling, VLAN or spanning tree; an answer without loader means DHCP"
+        " options; a loader without kernel means TFTP",
+    ),
+}
+_ASKED_NOTHING = (
+    Hop.SCRIPT,
+    f"the machine has asked boot for nothing since power-on, {_UNSEEN}, then at your DHCP server's log: no request at"
+    " all means boot device, boot mode, cabling, VLAN or spanning tree; an answer and no loader means DHCP options or"
+    " TFTP; a loader means that boot's address (STEELYARD_BOOT_URL) is not reachable from there",
+)
+
+
+def _stopped_after(furthest: Hop | None, notes: Sequence[Note], expected: Expectation, *, reads_dhcp: bool) -> Verdict:
     if expected.interface in MEDIA and furthest in (None, Hop.POWER):
         reason = (
             "the BMC never fetched the medium: it cannot reach the boot service's address, or the medium was not"
@@ -219,6 +252,8 @@ def _stopped_after(furthest: Hop | None, notes: Sequence[Note], expected: Expect
         )
         return Verdict(hop=Hop.ISO, reason=reason)
     hop, reason = _AFTER[furthest]
+    if furthest is Hop.POWER and not reads_dhcp:
+        hop, reason = _FIRST_SEEN.get(expected.interface, _ASKED_NOTHING)
     if furthest is Hop.KERNEL and any(note.hop is Hop.RAMDISK for note in notes):
         hop, reason = _AFTER[Hop.RAMDISK]
     return Verdict(hop=hop, reason=reason)

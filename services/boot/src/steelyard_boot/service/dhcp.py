@@ -18,6 +18,7 @@ from ..domain.dnsmasq_log import Dhcp, Tftp
 from ..domain.naming import as_uuid
 from ..domain.waterfall import FAILED, OK, Hop, Note
 from ..drivers.dhcp import DhcpServer, NoDhcp
+from ..drivers.log_file import LogFile
 from ..drivers.tftp_tree import TftpTree
 from ..store import attempts
 from ..store import boots as store
@@ -25,7 +26,6 @@ from ..store.boots import BootRow
 
 log = get_logger(__name__)
 LOOK_S = 0.5
-MOST_LINES = 5_000  # of the log, at once
 PXE = "pxe"
 
 
@@ -79,15 +79,14 @@ def hosts(rows: Sequence[BootRow]) -> list[Host]:
 
 
 class LogReader:
-    """Follows dnsmasq's log from its end on, through rotation, and its leases. One replica is enough."""
+    """Follows dnsmasq's log and its leases. One replica is enough."""
 
     def __init__(
-        self, database: Database, log_file: Path, leases_file: Path | None, told: Callable[[Note], None],
+        self, database: Database, log_file: LogFile, leases_file: Path | None, told: Callable[[Note], None],
         clock: Callable[[], datetime],
     ) -> None:  # fmt: skip
         self._database, self._file, self._leases_file = database, log_file, leases_file
         self._told, self._clock = told, clock
-        self._place: tuple[int, int] | None = None  # inode, offset
         self._leases: dict[str, str] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dhcp-log", daemon=True)
@@ -103,11 +102,7 @@ class LogReader:
 
     def begin(self) -> None:
         """What stands in the log already is past; leases still hold."""
-        try:
-            about = self._file.stat()
-            self._place = (about.st_ino, about.st_size)
-        except OSError:
-            self._place = None
+        self._file.skip()
         try:
             self._leases = dnsmasq_log.leases(self._leases_file.read_text()) if self._leases_file else {}
         except OSError as error:
@@ -117,7 +112,7 @@ class LogReader:
 
     def look(self) -> int:
         """What is new. → how many lines told something. Errors: Unavailable."""
-        seen = [found for line in self._lines() if (found := dnsmasq_log.read(line)) is not None]
+        seen = [found for line in self._file.lines() if (found := dnsmasq_log.read(line)) is not None]
         if not seen:
             return 0
         fresh = {each.got: each.mac for each in seen if isinstance(each, Dhcp) and each.got}
@@ -134,21 +129,6 @@ class LogReader:
 
     def _mac(self, each: Dhcp | Tftp) -> str | None:
         return each.mac if isinstance(each, Dhcp) else self._leases.get(each.ip)
-
-    def _lines(self) -> list[str]:
-        try:
-            about = self._file.stat()
-            inode, offset = self._place or (about.st_ino, 0)
-            if inode != about.st_ino or about.st_size < offset:
-                offset = 0  # turned over
-            with self._file.open("rb") as file:
-                file.seek(offset)
-                data = file.read(1 << 20)
-        except OSError:
-            return []
-        whole = data.rpartition(b"\n")[0]
-        self._place = (about.st_ino, offset + len(whole) + (1 if whole else 0))
-        return whole.decode("utf-8", "replace").splitlines()[:MOST_LINES]
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_S):

@@ -26,6 +26,7 @@ BATCH = 500
 LINGER_S = 0.2
 LOOK_EVERY_S = 5.0
 LATE_S = 10.0  # so long after a boot it may be noticed that the power went on for it
+LEASES_OF = timedelta(days=1)  # some replica wrote them, of the DHCP server's log
 MOST_REFUSED, REFUSED_EVERY_S = 10_000, 60.0
 SWITCHED_OFF = "the machine was switched off before it had come up"
 
@@ -44,16 +45,24 @@ class _Round:
     """What one batch changes."""
 
     open: dict[str, Attempt]
+    reads_dhcp: Callable[[], bool]
     new: list[Attempt] = field(default_factory=list)
     notes: list[tuple[str, Note]] = field(default_factory=list)
     done: list[Attempt] = field(default_factory=list)
 
 
 class Trail:
-    """``patience_s``: how long nothing may be seen of a machine that boots before its attempt has failed."""
+    """``patience_s``: how long nothing may be seen of a machine that boots before its attempt has failed.
 
-    def __init__(self, database: Database, site: str, clock: Callable[[], datetime], patience_s: float = 600) -> None:
+    ``reads_dhcp``: whether this replica reads a log of DHCP; another one may, which leases of late tell.
+    """
+
+    def __init__(
+        self, database: Database, site: str, clock: Callable[[], datetime], patience_s: float = 600, *,
+        reads_dhcp: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
         self._database, self._site, self._clock, self._patience_s = database, site, clock, patience_s
+        self._reads_dhcp = reads_dhcp
         self._waiting: queue.Queue[Note | PowerSeen] = queue.Queue(MOST_WAITING)
         self._refused: dict[str, datetime] = {}
         self._stopping = threading.Event()
@@ -114,7 +123,10 @@ class Trail:
         with self._database.begin() as transaction:
             connection = transaction.connection
             rows = boots.of_nodes(connection, nodes)
-            round_ = _Round(open=store.running(connection, nodes))
+            round_ = _Round(
+                open=store.running(connection, nodes),
+                reads_dhcp=lambda: self._is_dhcp_read(transaction, self._clock()),
+            )
             batch = self._without_late(transaction, batch, round_)
             for each in sorted(batch, key=lambda each: each.at):
                 row = rows.get(each.node_uuid)
@@ -127,9 +139,13 @@ class Trail:
         now = self._clock()
         with self._database.begin() as transaction:
             found = store.quiet(transaction.connection, now - timedelta(seconds=self._patience_s), BATCH)
+            reads_dhcp = bool(found) and self._is_dhcp_read(transaction, now)
             for attempt in found:
-                self._end(transaction, _failed(attempt, now))
+                self._end(transaction, _failed(attempt, now, reads_dhcp=reads_dhcp))
         return len(found)
+
+    def _is_dhcp_read(self, transaction: Transaction, now: datetime) -> bool:
+        return self._reads_dhcp() or store.has_leases(transaction.connection, now - LEASES_OF)
 
     def _without_late(
         self, transaction: Transaction, batch: Sequence[Note | PowerSeen], round_: _Round
@@ -152,7 +168,7 @@ class Trail:
             return
         note = each if isinstance(each, Note) else Note(node_uuid=each.node_uuid, hop=Hop.POWER, outcome=OK, at=each.at)
         if attempt is not None and self._is_other(attempt, note, row):
-            verdict = judge(attempt.notes, attempt.expected)
+            verdict = judge(attempt.notes, attempt.expected, reads_dhcp=round_.reads_dhcp())
             self._close(round_, attempt.ended(Outcome.REPLACED, note.at, verdict.hop, verdict.reason))
             attempt = None
         if attempt is None:
@@ -225,8 +241,8 @@ class Trail:
                 log.warning("boot notes could not be written", reason=error.message, detail=error.detail)
 
 
-def _failed(attempt: Attempt, now: datetime) -> Attempt:
-    verdict = judge(attempt.notes, attempt.expected)
+def _failed(attempt: Attempt, now: datetime, *, reads_dhcp: bool) -> Attempt:
+    verdict = judge(attempt.notes, attempt.expected, reads_dhcp=reads_dhcp)
     return attempt.ended(Outcome.FAILED, now, verdict.hop, verdict.reason)
 
 

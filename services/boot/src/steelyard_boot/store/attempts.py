@@ -181,6 +181,13 @@ def write_leases(connection: Connection, leases: Mapping[str, str], now: datetim
         connection.execute(statement.on_conflict_do_update(index_elements=["ip"], set_=set_))
 
 
+def has_leases(connection: Connection, since: datetime) -> bool:
+    """Whether any address was seen to be given out since then."""
+    return (
+        connection.execute(select(boot_leases.c.ip).where(boot_leases.c.seen_at >= since).limit(1)).first() is not None
+    )
+
+
 def drop_leases(connection: Connection, addresses: Sequence[str]) -> None:
     if addresses:
         connection.execute(delete(boot_leases).where(boot_leases.c.ip.in_(list(addresses))))
