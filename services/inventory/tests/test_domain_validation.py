@@ -16,7 +16,7 @@ def said(interface: str, *, has_port: bool = True, live: bool = True, **more: An
     chosen = {name: value for name, value in more.items() if name in ALL}
     node = Validated(
         uuid="u", interfaces={**ALL, **chosen}, driver_info=more.get("driver_info", BOOTABLE),
-        instance_info=more.get("instance_info", {}), has_port=has_port,
+        instance_info=more.get("instance_info", {}), properties=more.get("properties", {}), has_port=has_port,
         provides=lambda interface, name: live and (interface, name) not in more.get("unserved", ()),
         supplied=frozenset(more.get("supplied", ())), arch=more.get("arch", ""),
     )  # fmt: skip
@@ -73,6 +73,13 @@ def test_a_deployment_from_memory_needs_its_image() -> None:
     assert said("deploy", deploy="ramdisk", instance_info={"boot_iso": "http://i"}) is True
     assert "instance_info.kernel" in str(said("deploy", deploy="ramdisk"))
     assert said("deploy", deploy="ramdisk", boot="ipxe", instance_info=image) is True
+
+
+def test_a_start_by_kexec_that_cannot_be_is_told() -> None:
+    asked = {"image_source": "http://i", "capabilities": {"kexec": "true"}}
+    assert said("deploy", deploy="direct", boot="ipxe", instance_info=asked) is True
+    assert "kexec is 'yes'" in str(said("deploy", deploy="direct", properties={"capabilities": "kexec:yes"}))
+    assert "deploy_interface direct or custom-agent" in str(said("deploy", deploy="ramdisk", instance_info=asked))
 
 
 def test_an_interface_that_nobody_serves_is_not_valid() -> None:

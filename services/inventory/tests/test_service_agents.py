@@ -193,6 +193,39 @@ def test_a_heartbeat_that_comes_while_the_slice_is_out_is_not_lost(stage: Stage,
     assert stage.node(node)["provision_state"] == "cleaning"
 
 
+def test_an_agent_that_was_not_believed_is_named_while_the_right_one_is_waited_for_and_when_it_never_comes(
+    stage: Stage, provider: FakeProvider
+) -> None:
+    node = machine(stage, "available")
+    stage.verb(node, "active")
+    provider.run()
+    words = "An agent at 192.0.2.66 called at 12:00:03 UTC and was refused: a reason. Switch it off."
+
+    Ramdisks(stage.database, stage.clock, stage.engine.wake).refused({node: words, str(uuid.uuid4()): "nobody's"})
+
+    [waiting] = stage.rows("SELECT progress FROM steps WHERE name = 'wait' AND status = 'waiting'")
+    assert waiting["progress"] == words
+    stage.clock.advance(10_000)
+    stage.tick()
+    error = stage.node(node)["last_error"]
+    assert "no agent called that could be believed" in error
+    assert words in error
+
+
+def test_a_refused_agent_changes_nothing_of_a_step_of_a_provider(stage: Stage, provider: FakeProvider) -> None:
+    node = machine(stage)
+    agent_says(provider, ERASE)
+    agent_does(provider, Wait(signal="heartbeat", memo={"command": "c1"}, progress="erasing"))
+    stage.verb(node, "provide")
+    provider.run()
+    beat(stage, node, provider)
+
+    Ramdisks(stage.database, stage.clock, stage.engine.wake).refused({node: "words"})
+
+    [waiting] = stage.rows("SELECT name, memo, progress FROM steps WHERE status = 'waiting'")
+    assert waiting == {"name": "execute_in_band", "memo": {"command": "c1"}, "progress": "erasing"}
+
+
 def test_no_agent_comes_and_the_reason_says_where_to_look(stage: Stage, provider: FakeProvider) -> None:
     node = machine(stage, "available")
 

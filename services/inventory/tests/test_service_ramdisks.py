@@ -119,6 +119,10 @@ def test_an_agent_of_an_earlier_boot_is_told_apart(desk: Desk, uuid: str) -> Non
     assert beat(desk, NOBODY) == Taken.UNKNOWN
 
 
+def test_boot_tells_of_refused_agents_by_the_bus_beside_heartbeats(desk: Desk, uuid: str) -> None:
+    assert desk.tell("observe-agents", agents=[], refused=[{"node": uuid, "words": "who"}])["agents"] == []
+
+
 def test_what_does_not_travel_with_steps_is_told_to_boot(desk: Desk, uuid: str) -> None:
     put(desk, uuid, sealed={"instance_info": {"/configdrive": "sealed:x"}}, lessee="p1", owner="p2")
 

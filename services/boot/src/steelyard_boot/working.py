@@ -14,15 +14,22 @@ from .drivers.agent import AgentClient
 from .drivers.agent_logs import AgentLogs
 from .drivers.dns import DnsServer
 from .handlers.steps import Works
+from .keeping import sources
 from .service.agents import Agents
 from .service.artifacts import Artifacts
 from .service.deploying import Deploying, Helpers
 from .service.dns import DnsRecords
+from .service.drive_files import DriveFiles
 from .service.inband import InBand
+from .service.installing import Installing, Tools
 from .service.instance_parts import InstanceParts
 from .service.inventory import Inventory
+from .service.kexec import Kexec
+from .service.kickstarts import Kickstarts
+from .service.own_url import own_url
 from .service.polling import Polling
 from .service.ramdisks import Boots, Ramdisks
+from .service.small_files import SmallFiles
 from .service.volume_boots import VolumeBoots
 from .settings import Settings
 
@@ -47,7 +54,22 @@ def make_works(
     )  # fmt: skip
     deploying = Deploying(helpers, rules)
     dns = _dns(settings, parts, database, instances, clock)
-    return Works(ramdisks=ramdisks, deploying=deploying, volumes=VolumeBoots(inventory, boots), dns=dns)
+    files = SmallFiles(sources(settings), allow_md5=settings.allow_md5)
+    tools = Tools(
+        agents=agents, ramdisks=ramdisks, boots=boots, parts=instances, sealer=sealer, files=files,
+        kickstarts=make_kickstarts(settings, database, clock), drives=DriveFiles(instances, files),
+    )  # fmt: skip
+    return Works(
+        ramdisks=ramdisks, deploying=deploying, kexec=Kexec(helpers, deploying), volumes=VolumeBoots(inventory, boots),
+        installing=Installing(tools, settings.install_rules()), dns=dns,
+    )  # fmt: skip
+
+
+def make_kickstarts(settings: Settings, database: Database, clock: Clock = now) -> Kickstarts:
+    def url() -> str:
+        return own_url(settings.boot_url, settings.http_bind, settings.port_file)
+
+    return Kickstarts(database, settings.sealer(), url, clock)
 
 
 def _dns(

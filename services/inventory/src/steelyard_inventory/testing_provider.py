@@ -65,6 +65,7 @@ AGENT_CATALOGUE: tuple[StepSpec, ...] = (
         _of_agent("deploy", name, *AGENT_DEPLOYS, "ramdisk", "anaconda")
         for name in ("find_agent", "read_agent_steps", "execute_in_band", "collect_logs")
     ),
+    _of_agent("deploy", "start_by_kexec", *AGENT_DEPLOYS),
     _of_agent("deploy", "watch_installer", "anaconda"),
     _of_agent("rescue", "prepare", "agent"),
     *(_of_agent("boot", name, *BOOTS) for name in ("prepare_inspection", "tear_down_inspection")),

@@ -71,6 +71,10 @@ _AGENT: tuple[StepSpec, ...] = (
         args=args_schema({"kind": _KIND, "step": _STEP, "version": {"type": "object"}}, "kind", "step"),
     ),
     _core(
+        "deploy", "start_by_kexec", "Let the agent start the instance, where that is asked for.", "deploy",
+        implementations=WRITING, alone=True, timeout_s=1800, retries=0, effects=("starts the instance",),
+    ),
+    _core(
         "deploy", "collect_logs", "Keep the agent's logs of what failed.", "tidy", implementations=WITH_AGENT,
         alone=True,
     ),

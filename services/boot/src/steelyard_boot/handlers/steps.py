@@ -19,8 +19,10 @@ from ..domain.catalogue import BOOTS, DNS_STEPS, STEPS
 from ..service.artifacts import Unmade
 from ..service.deploying import Deploying
 from ..service.dns import DnsRecords
+from ..service.installing import Installing
+from ..service.kexec import Kexec
 from ..service.ramdisks import Ramdisks
-from ..service.steps import in_order, look_at_image, look_at_ramdisk, no_installer, unless_adopted
+from ..service.steps import in_order, look_at_image, look_at_ramdisk, unless_adopted
 from ..service.volume_boots import VolumeBoots
 
 Row = Mapping[str, StepFunction]
@@ -32,6 +34,8 @@ class Works:
 
     ramdisks: Ramdisks
     deploying: Deploying
+    installing: Installing
+    kexec: Kexec
     volumes: VolumeBoots
     dns: DnsRecords | None = None
 
@@ -82,12 +86,12 @@ def _functions(works: Works) -> dict[tuple[str, str], Row]:
         ("deploy", "prepare"): {
             "direct": unless_adopted(works.volumes.instead_of(image_first, writes=True)),
             "custom-agent": unless_adopted(bring(Purpose.DEPLOY)),
-            "anaconda": unless_adopted(no_installer),
+            "anaconda": unless_adopted(works.installing.prepare),
             "ramdisk": in_order(
                 look_at_ramdisk, unless_adopted(works.volumes.instead_of(in_order(look_at_image, ramdisks.bring_image)))
             ),
         },
-        ("deploy", "deploy"): {**_for(nothing_to_do), "ramdisk": look_at_ramdisk, "anaconda": no_installer},
+        ("deploy", "deploy"): {**_for(nothing_to_do), "ramdisk": look_at_ramdisk},
         ("deploy", "clean_up"): _for(deploying.clean_up),
         ("deploy", "prepare_cleaning"): _for(bring(Purpose.CLEAN)),
         ("deploy", "tear_down_cleaning"): takes_down,
@@ -97,11 +101,12 @@ def _functions(works: Works) -> dict[tuple[str, str], Row]:
         ("deploy", "read_agent_steps"): _for(deploying.read_agent_steps),
         ("deploy", "execute_in_band"): _for(deploying.execute_in_band),
         ("deploy", "collect_logs"): _for(deploying.collect_logs),
-        ("deploy", "watch_installer"): {"anaconda": deploying.watch_installer},
+        ("deploy", "watch_installer"): {"anaconda": works.installing.watch},
         ("deploy", "write_image"): {"direct": deploying.write_image},
         ("deploy", "prepare_instance_boot"): {
             "direct": deploying.prepare_instance_boot, "custom-agent": deploying.prepare_custom_boot,
         },
+        ("deploy", "start_by_kexec"): _writing(works.kexec.start),
         ("deploy", "tear_down_agent"): _writing(deploying.tear_down_agent),
         ("deploy", "switch_to_tenant_network"): _writing(nothing_to_do),
         ("deploy", "boot_instance"): _writing(deploying.boot_instance),

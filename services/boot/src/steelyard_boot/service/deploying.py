@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from steelyard_common.contracts.steps import Again, Done, Failed, StepResult, Wait
+from steelyard_common.contracts.steps import Again, Done, Failed, StepResult
 from steelyard_common.errors import (
     Conflict,
     DeviceRefused,
@@ -68,13 +68,7 @@ class Deploying:
         kind = _kind(piece)
 
         def ask() -> StepResult:
-            command = self._by.inband.ask(piece, f"{kind}.get_{kind}_steps", self._told(piece), READ_TIMEOUT_S)
-            result = command.result if isinstance(command.result, Mapping) else {}
-            by_manager = result.get(f"{kind}_steps")
-            listed = by_manager.values() if isinstance(by_manager, Mapping) else ()
-            steps = [step for each in listed if isinstance(each, list) for step in each if isinstance(step, Mapping)]
-            version = result.get("hardware_manager_version") or {}
-            self._by.agents.remember(piece.node["uuid"], kind, version)
+            steps, version = self.steps(piece, kind)
             return Done(facts={"agent_steps": {"kind": kind, "version": version, "steps": steps}})
 
         return self._by.inband.asking(piece, ask)
@@ -139,8 +133,7 @@ class Deploying:
 
     def tear_down_agent(self, piece: Slice) -> StepResult:
         """Its logs, if they are always wanted; what is written is on the disk; it goes, or takes its network down."""
-        if self._rules.logs == ALWAYS:
-            self._collect(piece, "deploy")
+        self.keep_logs(piece)
         if piece.node.get("disable_power_off"):
             return self._farewell(piece, "system.lockdown")
         if _is_true(piece.driver_info.get("deploy_forces_oob_reboot")):
@@ -164,19 +157,6 @@ class Deploying:
         self._collect(piece, "failure")
         return Done()
 
-    def watch_installer(self, piece: Slice) -> StepResult:
-        """An installer that says how it is (anaconda): start, end, error."""
-        session = self._by.agents.session(piece.node["uuid"])
-        status = session.status if session is not None else None
-        if status == "end":
-            return Done()
-        if status == "error":
-            text = session.status_message if session is not None else None
-            return Failed(error=DeviceRefused(f"the installer failed: {text or 'it gives no reason'}"))
-        return Wait(
-            signal="heartbeat", progress="the installer is at work" if status else "the installer was not heard of"
-        )
-
     # ---- rescue
 
     def finalize_rescue(self, piece: Slice) -> StepResult:
@@ -194,16 +174,37 @@ class Deploying:
 
         return self._by.inband.asking(piece, ask)
 
+    # ---- what other works ask of the agent, too
+
+    def steps(self, piece: Slice, kind: str) -> tuple[list[Mapping[str, Any]], Any]:
+        """→ those of all its hardware managers, and their versions. Errors: those of the agent."""
+        command = self._by.inband.ask(piece, f"{kind}.get_{kind}_steps", self._told(piece), READ_TIMEOUT_S)
+        result = command.result if isinstance(command.result, Mapping) else {}
+        by_manager = result.get(f"{kind}_steps")
+        listed = by_manager.values() if isinstance(by_manager, Mapping) else ()
+        steps = [step for each in listed if isinstance(each, list) for step in each if isinstance(step, Mapping)]
+        version = result.get("hardware_manager_version") or {}
+        self._by.agents.remember(piece.node["uuid"], kind, version)
+        return steps, version
+
+    def order(self, piece: Slice, kind: str, step: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The command that lets it run one of its steps, with its parameters. Errors: Conflict when none has called."""
+        version = piece.step.args.get("version") or self._by.inband.session(piece).versions.get(kind)
+        params = {"step": {**step, MARK: mark(piece)}, **self._told(piece), f"{kind}_version": version}
+        return f"{kind}.execute_{kind}_step", params
+
+    def keep_logs(self, piece: Slice) -> None:
+        """As it leaves, where they are always wanted. Errors: those of the agent."""
+        if self._rules.logs == ALWAYS:
+            self._collect(piece, "deploy")
+
     # ---- inside
 
     def _told(self, piece: Slice) -> dict[str, Any]:
         return {"node": node_for_agent(piece.node, self._rules.erasing), "ports": ports_for_agent(piece.node)}
 
     def _execute(self, piece: Slice, kind: str, step: dict[str, Any], words: str) -> StepResult:
-        name = f"{kind}.execute_{kind}_step"
-        session = self._by.inband.session(piece)
-        version = piece.step.args.get("version") or session.versions.get(kind)
-        params = {"step": {**step, MARK: mark(piece)}, **self._told(piece), f"{kind}_version": version}
+        name, params = self.order(piece, kind, step)
 
         def then(command: Command) -> StepResult:
             if command.status == SUCCEEDED:

@@ -6,7 +6,7 @@ instance_info wins over properties. Nobody asked for a mode: the one that the fi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from .plans import NodeFacts
 from .workflows import BOOT_MODES
@@ -21,6 +21,17 @@ VOLUMES = frozenset({"external", "cinder"})  # storage interfaces whose nodes ma
 VIRTUAL_MEDIA = "redfish-virtual-media"
 DISK = "disk"
 _YES, _NO = ("always", "true"), ("never",)
+
+
+class Asking(Protocol):
+    """A node with what is asked of its boot."""
+
+    @property
+    def interfaces(self) -> Mapping[str, str | None]: ...
+    @property
+    def instance_info(self) -> Mapping[str, Any]: ...
+    @property
+    def properties(self) -> Mapping[str, Any]: ...
 
 
 def capabilities(value: Any) -> dict[str, str]:
@@ -42,19 +53,23 @@ def wanted_boot_mode(node: NodeFacts) -> str | None:
     return None
 
 
-def wants_secure_boot(node: NodeFacts) -> bool:
+def asked(node: Asking, name: str) -> str:
+    """A capability, in small letters: the instance's over the node's; empty when neither has it."""
+    found = [capabilities(source.get("capabilities")) for source in (node.instance_info, node.properties)]
+    return next((each[name] for each in found if name in each), "").strip().lower()
+
+
+def wants_secure_boot(node: Asking) -> bool:
     """Whether the instance is to boot with secure boot on."""
-    asked = [capabilities(source.get("capabilities")) for source in (node.instance_info, node.properties)]
-    told = next((each["secure_boot"] for each in asked if "secure_boot" in each), "")
-    return told.strip().lower() == "true"
+    return asked(node, "secure_boot") == "true"
 
 
-def boots_from_volume(node: NodeFacts) -> bool:
+def boots_from_volume(node: Asking) -> bool:
     """Its storage brings volumes, and nobody named an image to write."""
     return node.interfaces.get("storage") in VOLUMES and not has_image(node)
 
 
-def has_image(node: NodeFacts) -> bool:
+def has_image(node: Asking) -> bool:
     return any(node.instance_info.get(key) for key in IMAGE_KEYS)
 
 

@@ -83,9 +83,9 @@ class Offer:
         """Whether anybody has the step, for this node's interface or another."""
         return any(True for _ in self._of(interface, name))
 
-    def heartbeat(self, alive: str = "") -> PlannedStep:
+    def heartbeat(self, unless: str = "") -> PlannedStep:
         """Wait until the agent calls."""
-        return PlannedStep(interface="deploy", name=WAIT, alone=True, wait_s=self._wait_s(), alive=alive)
+        return PlannedStep(interface="deploy", name=WAIT, alone=True, wait_s=self._wait_s(), unless=unless)
 
     # ---- steps by priority
 

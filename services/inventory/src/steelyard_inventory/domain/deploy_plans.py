@@ -7,10 +7,11 @@ what belongs to it along, and one that the agent brings finds its place by its p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from . import agent_steps
+from . import agent_steps, kexec
 from .choosing import Offer
-from .plans import PlannedStep
+from .plans import ANY, PlannedStep
 from .ramdisk_plans import (
     AGENT_DEPLOYS,
     POWERED,
@@ -32,6 +33,7 @@ from .workflows import PowerTarget
 
 BOOTS = "deploy.deploy"  # the step that leads into the ramdisk
 LEAVES = "deploy.tear_down_agent"
+POWER = "power.set_power"
 Chosen = Sequence[PlannedStep]
 
 
@@ -75,12 +77,28 @@ def _by_agent(offer: Offer, prepare: PlannedStep, chosen: Chosen, without: Itera
 def rest(offer: Offer, chosen: Chosen) -> list[PlannedStep]:
     """What is left of a deployment once its agent is up."""
     inside, outside = _parted(chosen)
-    steps: list[PlannedStep] = []
-    for step in [*in_ramdisk(offer, inside), *outside]:
-        steps.append(step)
-        if step.label in AFTER:
-            steps += AFTER[step.label](offer, chosen)
-    return [*steps, *_ended(offer)]
+    start, last = _by_kexec(offer, _followed(offer, outside, chosen))
+    return [*_followed(offer, in_ramdisk(offer, inside), chosen), *start, *last, *_ended(offer)]
+
+
+def _followed(offer: Offer, steps: Chosen, chosen: Chosen) -> list[PlannedStep]:
+    """Each with what belongs behind it."""
+    return [each for step in steps for each in (step, *AFTER.get(step.label, _nothing)(offer, chosen))]
+
+
+def _by_kexec(offer: Offer, last: Chosen) -> tuple[Chosen, Chosen]:
+    """``last``: from the agent's leave on. → the step that starts the instance instead, where somebody asks for that
+    and it is offered, and ``last`` with what that spares. If it fails, the machine goes through its firmware."""
+    start = offer.core_if_any("deploy", kexec.STEP) if last and kexec.is_wanted(offer.node) else None
+    if start is None:
+        return [], last
+    told = [replace(step, unless=kexec.FACT) if _switches(step) else step for step in last]
+    return [replace(start, optional=ANY, retries=0, alone=True)], told
+
+
+def _switches(step: PlannedStep) -> bool:
+    """It brings the machine out of the ramdisk, and nobody asked for it."""
+    return step.label == LEAVES or (step.label == POWER and step.source == "core")
 
 
 def _parted(chosen: Chosen) -> tuple[Chosen, Chosen]:
@@ -88,6 +106,10 @@ def _parted(chosen: Chosen) -> tuple[Chosen, Chosen]:
     place = next((number for number, step in enumerate(chosen) if step.label == LEAVES), len(chosen))
     late = [step for step in chosen[place:] if is_in_band(step)]
     return [*chosen[:place], *late], [step for step in chosen[place:] if not is_in_band(step)]
+
+
+def _nothing(_offer: Offer, _chosen: Chosen) -> list[PlannedStep]:
+    return []
 
 
 def _switched_off(offer: Offer, _chosen: Chosen) -> list[PlannedStep]:

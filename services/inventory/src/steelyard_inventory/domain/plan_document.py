@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 from steelyard_common.contracts.catalogue import StepSpec
 
-from .agent_steps import FIND
+from . import kexec
+from .agent_steps import ALIVE_FACT, FIND
 from .choosing import HOLD, WAIT
 from .estimates import Estimate, span, words
 from .plans import Plan, PlannedStep
-from .ramdisk_plans import SKIP
 from .step_offer import masked
 from .workflows import REBOOTS, SWITCHES_OFF, Kind, PowerTarget
 
@@ -110,7 +110,8 @@ def _step(number: int, step: PlannedStep, each: Mapping[str, Estimate], *, finds
         "order": number, "interface": step.interface, "step": step.name, "asked_as": step.asked or step.label,
         "args": masked(step.args), "source": step.source, "priority": step.priority,
         "requires_ramdisk": step.requires_ramdisk, "abortable": step.abortable, "effects": list(step.effects),
-        "undo": step.undo, "unless_agent_runs": finds and step.alive == SKIP,
+        "undo": step.undo, "unless_agent_runs": finds and step.unless == ALIVE_FACT and not step.instead,
+        "unless_kexec": step.unless == kexec.FACT,
         "children": list(step.children) if step.children is not None else None,
         "takes": words(took) if took is not None else "unknown",
     }  # fmt: skip

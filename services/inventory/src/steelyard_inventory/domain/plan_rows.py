@@ -11,7 +11,7 @@ _DEFAULT = PlannedStep(interface="", name="")
 # What a step's row need not hold: the planner's defaults.
 _INFO = (
     "source", "priority", "asked", "wait_s", "children", "abortable", "requires_ramdisk", "is_known", "optional",
-    "alive", "without",
+    "unless", "instead", "without",
 )  # fmt: skip
 _DEFAULTS = tuple((name, getattr(_DEFAULT, name)) for name in _INFO)
 

@@ -57,8 +57,8 @@ class PlannedStep:
     """A step to be. ``source``: core, driver, agent, template, user, runbook. ``asked``: its name as it was asked for,
     when it runs as another. ``wait_s``: how long it may wait for a signal with the node free for others; None: the node
     is kept. ``children``: it runs on these nodes instead. ``is_known``: somebody announced it. ``optional``: which of
-    its failures do not matter: "unsupported", "any". ``alive``: what becomes of it when the agent turns out to be
-    running: "skip", or "keep" (it is told to leave the agent alone). ``without``: steps that the agent's are not to
+    its failures do not matter: "unsupported", "any". ``unless``: the fact that makes it needless when a step before it
+    tells so: it is left out, or given ``instead`` as further arguments. ``without``: steps that the agent's are not to
     bring back, because somebody took them out."""
 
     interface: str
@@ -76,7 +76,8 @@ class PlannedStep:
     wait_s: float | None = None
     children: tuple[str, ...] | None = None
     optional: str = ""
-    alive: str = ""
+    unless: str = ""
+    instead: dict[str, Any] = field(default_factory=dict)
     without: tuple[str, ...] = ()
     effects: tuple[str, ...] = ()
     undo: str | None = None

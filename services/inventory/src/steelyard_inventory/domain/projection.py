@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from . import kexec
 from .locks import Lock
 from .ramdisks import forgotten
 from .runs import Run, StepRun, StepStatus
@@ -159,9 +160,11 @@ def learnt(node: NodeView, facts: dict[str, Any], run: Run) -> Change:
     return Change(patch=patch, events=(fact,))
 
 
-def sent(node: NodeView, run: Run, steps: Iterable[StepRun]) -> Change:
-    """What is forgotten of the node's agent as these steps are dispatched, because it will not survive them."""
-    patch = forgotten(steps, f"{run.fence}.{run.current_step}") if node.has_agent else {}
+def sent(node: NodeView, run: Run, steps: Iterable[StepRun], facts: Mapping[str, Any] | None = None) -> Change:
+    """What is forgotten of the node's agent as these steps are dispatched, because it will not survive them, or because
+    it has started the instance, as ``facts`` tell."""
+    started = (facts or {}).get(kexec.FACT) is True
+    patch = forgotten(steps, f"{run.fence}.{run.current_step}", started=started) if node.has_agent else {}
     return Change(patch={"internal": patch}) if patch else Change()
 
 

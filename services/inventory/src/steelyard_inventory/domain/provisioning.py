@@ -14,7 +14,7 @@ from typing import Any
 from steelyard_common.errors import Conflict, Forbidden, InvalidRequest
 from steelyard_common.secrets import MASK
 
-from . import boot_settings, sealing
+from . import boot_settings, kexec, sealing
 from .agent_steps import READ
 from .ramdisk_plans import AGENT_CLEANS
 from .runs import Run, Status, StepStatus
@@ -162,6 +162,8 @@ def _deploy(subject: Subject, asked: Asked) -> Intent:
             f"Node {node.uuid} can not be deployed: instance_info names no image ({named}), and its storage interface "
             "boots no volume."
         )
+    if facts.interfaces.get("deploy") in AGENT_CLEANS and (reasons := list(kexec.obstacles(facts))):
+        raise InvalidRequest(f"Node {node.uuid} can not be deployed. {' '.join(reasons)}")
     params = {"rebuild": asked.event is Event.REBUILD}
     steps = asked.params.get("deploy_steps") or ()
     plan = subject.plan(Kind.DEPLOY, params | {"steps": steps, "templates": asked.templates})

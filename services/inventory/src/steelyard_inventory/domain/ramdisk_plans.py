@@ -1,7 +1,7 @@
 """How a machine comes into a ramdisk, runs steps there, and comes back: the steps around those that were chosen. Pure.
 
 Rule 1  A ramdisk is booted once: after a reboot that is meant to lead into it again the boot device is set again.
-Rule 2  What is not needed when the agent is running already says so (``alive``).
+Rule 2  What is not needed when the agent is running already says so (``unless``).
 Rule 3  A boot device that the BMC cannot set matters only where nothing boots without it (CD, HTTP).
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from . import agent_steps, boot_settings
-from .agent_steps import AgentStep, AgentSteps
+from .agent_steps import ALIVE_FACT, AgentStep, AgentSteps
 from .choosing import RESERVED_POWER, Offer
 from .plans import ANY, UNSUPPORTED, PlannedStep
 from .ramdisks import is_fast
@@ -29,7 +29,6 @@ from .workflows import (
 AGENT_CLEANS = frozenset({"direct", "custom-agent", "ansible", "anaconda", "ramdisk", "bootc", "autodetect"})
 AGENT_DEPLOYS = AGENT_CLEANS - {"anaconda", "ramdisk"}
 POWERED = AGENT_CLEANS
-SKIP, KEEP = "skip", "keep"  # what becomes of a step when the agent is running already
 KEEPS = {"keep_agent": True}
 # Without these devices a machine still boots what comes first in its own order.
 CAN_DO_WITHOUT = frozenset({"pxe", "disk"})
@@ -39,38 +38,38 @@ NO_MANAGEMENT = "noop"  # the order is fixed in the firmware
 # ---- power
 
 
-def set_power(offer: Offer, target: PowerTarget, timeout_s: int | None = None, alive: str = "") -> PlannedStep:
+def set_power(offer: Offer, target: PowerTarget, timeout_s: int | None = None, unless: str = "") -> PlannedStep:
     """A power change by the provider of power, with the patience that the target needs."""
     timeout_s = timeout_s or (SOFT_TIMEOUT_S if target in SOFT else HARD_TIMEOUT_S)
     # A reboot, and a soft action that falls back to a hard one, waits twice.
     waits = 2 if target in REBOOTS else 1
     args = {"target": str(target), "timeout_s": timeout_s}
     return offer.builtin(
-        "power", "set_power", args, retries=1, alone=True, timeout_s=waits * timeout_s + BMC_ALLOWANCE_S, alive=alive
+        "power", "set_power", args, retries=1, alone=True, timeout_s=waits * timeout_s + BMC_ALLOWANCE_S, unless=unless
     )
 
 
-def switch_off(offer: Offer, alive: str = "") -> list[PlannedStep]:
+def switch_off(offer: Offer, unless: str = "") -> list[PlannedStep]:
     """Nothing for a machine that may not be switched off."""
-    return [] if offer.node.disable_power_off else [set_power(offer, PowerTarget.OFF, alive=alive)]
+    return [] if offer.node.disable_power_off else [set_power(offer, PowerTarget.OFF, unless=unless)]
 
 
-def switch_on(offer: Offer, alive: str = "") -> PlannedStep:
+def switch_on(offer: Offer, unless: str = "") -> PlannedStep:
     """A machine that may not be switched off is on already: it is rebooted instead."""
-    return set_power(offer, PowerTarget.REBOOT if offer.node.disable_power_off else PowerTarget.ON, alive=alive)
+    return set_power(offer, PowerTarget.REBOOT if offer.node.disable_power_off else PowerTarget.ON, unless=unless)
 
 
 # ---- what to boot
 
 
-def boot_mode(offer: Offer, alive: str = "") -> list[PlannedStep]:
+def boot_mode(offer: Offer, unless: str = "") -> list[PlannedStep]:
     """The mode that was asked for, where it is not what the BMC told. A BMC that tells none may not set one either."""
     wanted, known = boot_settings.wanted_boot_mode(offer.node), offer.node.boot_mode
     if wanted is None or wanted == known or offer.implementation("management") == NO_MANAGEMENT:
         return []
     optional = UNSUPPORTED if known is None else ""
     args = {"target": wanted}
-    return [offer.builtin("management", "set_boot_mode", args, retries=1, optional=optional, alive=alive)]
+    return [offer.builtin("management", "set_boot_mode", args, retries=1, optional=optional, unless=unless)]
 
 
 def secure_boot(offer: Offer, *, on: bool) -> list[PlannedStep]:
@@ -82,18 +81,18 @@ def secure_boot(offer: Offer, *, on: bool) -> list[PlannedStep]:
     return [offer.builtin("management", "set_secure_boot", {"target": on}, retries=1, optional=optional)]
 
 
-def boot_device(offer: Offer, device: str | None, *, persistent: bool, alive: str = "") -> list[PlannedStep]:
+def boot_device(offer: Offer, device: str | None, *, persistent: bool, unless: str = "") -> list[PlannedStep]:
     if device is None or offer.implementation("management") == NO_MANAGEMENT:
         return []
     optional = UNSUPPORTED if device in CAN_DO_WITHOUT else ""
     args = {"device": device, "persistent": persistent}
-    return [offer.builtin("management", "set_boot_device", args, retries=1, optional=optional, alive=alive)]
+    return [offer.builtin("management", "set_boot_device", args, retries=1, optional=optional, unless=unless)]
 
 
-def ramdisk_device(offer: Offer, alive: str = "") -> list[PlannedStep]:
+def ramdisk_device(offer: Offer, unless: str = "") -> list[PlannedStep]:
     node = offer.node
     device = boot_settings.ramdisk_device(node)
-    return boot_device(offer, device, persistent=boot_settings.ramdisk_persists(node), alive=alive)
+    return boot_device(offer, device, persistent=boot_settings.ramdisk_persists(node), unless=unless)
 
 
 def is_diskless(offer: Offer) -> bool:
@@ -120,16 +119,16 @@ def dns_records(offer: Offer, verb: str) -> list[PlannedStep]:
 def into_ramdisk(offer: Offer, prepare: PlannedStep, *, switches: bool) -> list[PlannedStep]:
     """``switches``: off before it is prepared and on behind it; else a reboot behind it. A CD is never changed under a
     running machine."""
-    prepare = replace(prepare, alive=KEEP)
-    device = [*boot_mode(offer, SKIP), *ramdisk_device(offer, SKIP)]
+    prepare = replace(prepare, unless=ALIVE_FACT, instead=KEEPS)
+    device = [*boot_mode(offer, ALIVE_FACT), *ramdisk_device(offer, ALIVE_FACT)]
     if switches or offer.implementation("boot") == boot_settings.VIRTUAL_MEDIA:
-        return [*switch_off(offer, SKIP), prepare, *device, switch_on(offer, SKIP)]
-    return [prepare, *device, set_power(offer, PowerTarget.REBOOT, alive=SKIP)]
+        return [*switch_off(offer, ALIVE_FACT), prepare, *device, switch_on(offer, ALIVE_FACT)]
+    return [prepare, *device, set_power(offer, PowerTarget.REBOOT, unless=ALIVE_FACT)]
 
 
 def meet_agent(offer: Offer, without: Iterable[str] = ()) -> list[PlannedStep]:
     """Its first call, and what it says it can do; ``without``: steps that it is not to bring."""
-    return [offer.heartbeat(alive=SKIP), *read_steps(offer, without)]
+    return [offer.heartbeat(unless=ALIVE_FACT), *read_steps(offer, without)]
 
 
 def read_steps(offer: Offer, without: Iterable[str] = ()) -> list[PlannedStep]:

@@ -85,13 +85,14 @@ def judge(state: State, said_boot: str | None, boot: str | None, *, is_first: bo
     return Taken.BUSY if is_first and is_held else Taken.TAKEN
 
 
-def forgotten(sent: Iterable[StepRun], boot: str) -> dict[str, Any]:
-    """The patch of driver_internal_info as these steps are dispatched: an agent does not survive a power-off.
+def forgotten(sent: Iterable[StepRun], boot: str, *, started: bool = False) -> dict[str, Any]:
+    """The patch of driver_internal_info as these steps are dispatched: an agent does not survive a power-off, nor an
+    instance that it ``started``.
 
     Of a reboot only what is sent before the BMC took it counts: the first slice, and one that is tried again. When a
     later slice goes out, the new agent may be there already.
     """
-    if any(step.label == "power.set_power" and _ends_agent(step) for step in sent):
+    if started or any(step.label == "power.set_power" and _ends_agent(step) for step in sent):
         return dict.fromkeys(FORGOTTEN) | {BOOT: boot}
     return {}
 

@@ -4,7 +4,8 @@ REPLANS is a table: the step that told → what is made of it. The rows of what 
 the step that told were never sent (it goes out alone), so that new ones may take their places.
 Rule 1  Automated cleaning: the drivers' and the agent's steps, by priority. Lists: their order; what nobody announced
         is judged now. Deployment: what is left and the agent's, by priority; what users took out stays out.
-Rule 2  An agent that runs already needs no boot: steps for that go, and who prepares is told to leave it alone.
+Rule 2  What a fact makes needless goes (``unless``): an agent that runs already needs no boot, and who prepares is told
+        to leave it alone; an instance that the agent started needs no power off and on.
 Rule 3  An agent that is another than before is asked again: automated cleaning begins anew, others repeat the step.
 """
 
@@ -17,14 +18,14 @@ from typing import Any
 from steelyard_common.contracts.catalogue import StepSpec
 from steelyard_common.errors import Conflict, InvalidRequest
 
-from . import agent_steps
-from .agent_steps import ALIVE_FACT, EXECUTE, FIND, MISMATCH_FACT, READ, STEPS_FACT, AgentSteps
+from . import agent_steps, kexec
+from .agent_steps import EXECUTE, FIND, MISMATCH_FACT, READ, STEPS_FACT, AgentSteps
 from .choosing import Offer, ordered
 from .deploy_plans import rest
 from .plan_rows import from_row, to_row
 from .planning import out_of_ramdisk
 from .plans import NodeFacts, PlannedStep, PlanRules
-from .ramdisk_plans import KEEP, KEEPS, SKIP, by_agent, in_band, in_ramdisk, read_steps
+from .ramdisk_plans import by_agent, in_band, in_ramdisk, read_steps
 from .runs import Run, StepRun
 from .workflows import Kind
 
@@ -83,14 +84,16 @@ def _chosen(run: Run) -> list[PlannedStep]:
     return [from_row(step) for step in run.steps[run.current_step + 1 :] if not step.is_core]
 
 
-# ---- fast track
+# ---- what a fact makes needless
 
 
-def _found(_planner: Planner, run: Run, facts: Mapping[str, Any]) -> list[PlannedStep] | None:
-    if not facts.get(ALIVE_FACT):
+def _spared(_planner: Planner, run: Run, facts: Mapping[str, Any]) -> list[PlannedStep] | None:
+    true = {name for name, value in facts.items() if value is True}
+    left = _left(run)
+    if true.isdisjoint(step.unless for step in left):
         return None
-    left = [step for step in _left(run) if step.alive != SKIP]
-    return [replace(step, args=step.args | KEEPS) if step.alive == KEEP else step for step in left]
+    told = [replace(step, args=step.args | step.instead) if step.unless in true else step for step in left]
+    return [step for step in told if step.unless not in true or step.instead]
 
 
 # ---- the agent's steps
@@ -179,7 +182,8 @@ def _without(run: Run) -> Sequence[str]:
 
 
 REPLANS: dict[str, Callable[[Planner, Run, Mapping[str, Any]], list[PlannedStep] | None]] = {
-    f"deploy.{FIND}": _found,
+    f"deploy.{FIND}": _spared,
+    f"deploy.{kexec.STEP}": _spared,
     f"deploy.{READ}": _read,
     f"deploy.{EXECUTE}": _mismatched,
 }

@@ -15,6 +15,7 @@ from .runs import Run, Status, StepRun, StepStatus
 
 BACK_OFF_S = 2.0
 LONGEST_BACK_OFF_S = 60.0
+REFUSED = "refused"  # in the memo of the step that waits for an agent
 
 
 def is_expected(run: Run, outcome: Outcome) -> bool:
@@ -95,11 +96,27 @@ def finished(step: StepRun, status: StepStatus, now: datetime, error: SteelyardE
     )
 
 
+def not_believed(run: Run, words: str) -> Run:
+    """Boot refused somebody who called as the node's agent: shown while the agent is waited for, and told when it never
+    comes. ``words``: who, when, why, what to do."""
+    step = run.current
+    if run.status is not Status.RUNNING or step.status is not StepStatus.WAITING or step.signal != HEARTBEAT:
+        return run
+    if step.name != WAIT:
+        return run  # a provider's step: memo and progress are its own
+    return with_steps(run, replace(step, memo=step.memo | {REFUSED: words}, progress=words))
+
+
 def too_late(step: StepRun, node_uuid: str) -> OutcomeUnknown:
     if step.status is StepStatus.WAITING and step.signal == HEARTBEAT and step.name != WAIT:
         return OutcomeUnknown(
             f"Step {step.label} waited for the agent's heartbeat until its deadline, and it calls no more: the machine "
             "crashed, was switched off or lost its network. Look at its console, then begin this work again."
+        )
+    if step.status is StepStatus.WAITING and step.signal == HEARTBEAT and step.memo.get(REFUSED):
+        return OutcomeUnknown(
+            f"Step {step.label} waited for heartbeat until its deadline, and no agent called that could be believed. "
+            f"{step.memo[REFUSED]} GET /v1/nodes/{node_uuid}/boots shows how far the machine came."
         )
     if step.status is StepStatus.WAITING and step.signal == HEARTBEAT:
         return OutcomeUnknown(

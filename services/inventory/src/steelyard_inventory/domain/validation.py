@@ -15,6 +15,8 @@ from steelyard_common.contracts.api import INTERFACES
 from steelyard_common.contracts.hardware import AGENT_INTERFACES, NETWORK_BOOTS, RAMDISK_BOOTS
 from steelyard_common.errors import InvalidRequest
 
+from . import kexec
+
 # Interfaces that need no provider: there is nothing that they do, or (fake) nothing that could be wrong.
 IDLE = frozenset({"noop", "external"})
 SPOKEN = frozenset({"power", "management"})
@@ -35,6 +37,7 @@ class Validated:
     interfaces: Mapping[str, str | None]
     driver_info: Mapping[str, Any]
     instance_info: Mapping[str, Any]
+    properties: Mapping[str, Any]
     has_port: bool
     provides: Callable[[str, str], bool]
     supplied: frozenset[str] = frozenset()
@@ -100,6 +103,7 @@ def _ramdisk_lacks(node: Validated, interface: str, name: str) -> Iterator[str]:
 
 
 def _deploy_lacks(node: Validated, name: str) -> Iterator[str]:
+    yield from kexec.obstacles(node)
     if name == "ramdisk":
         if not node.instance_info.get("boot_iso"):
             yield from _missing("instance_info", node.instance_info, "kernel", "ramdisk")

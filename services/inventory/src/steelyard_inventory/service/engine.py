@@ -202,7 +202,7 @@ class Engine:
             if run.parked != before.parked:
                 holder = "" if run.parked else self._starter.holder
                 change += Change(patch={"reservation": holder or None, "fence": run.fence})
-        change += projection.sent(node.view, run, move.send)
+        change += projection.sent(node.view, run, move.send, move.facts)
         node = after(node, change.patch)
         if move.send:
             emit_steps(transaction, self._starter.site, run, move.send, node.provider)

@@ -111,6 +111,7 @@ class NodeViews:
                 interfaces={name: node[f"{name}_interface"] for name in INTERFACES},
                 driver_info=node["driver_info"],
                 instance_info=node["instance_info"],
+                properties=node["properties"] or {},
                 has_port=has_port,
                 provides=directory.provides,
                 supplied=directory.supplies(),

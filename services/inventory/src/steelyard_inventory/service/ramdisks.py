@@ -12,6 +12,8 @@ from steelyard_common.db import Database
 from ..domain import ramdisks
 from ..domain.progress import signal
 from ..domain.ramdisks import Taken
+from ..domain.runs import Run
+from ..domain.step_moves import not_believed
 from ..domain.transitions import State
 from ..store import nodes, ports
 from ..store import ramdisks as store
@@ -82,7 +84,7 @@ class Ramdisks:
             taken = {uuid: told[uuid]["notes"] for uuid, outcome in outcomes.items() if outcome is Taken.TAKEN}
             store.note(connection, taken)
             woken = [workflow for uuid, workflow in waiting.items() if uuid in taken]
-            _wake(connection, woken, now)
+            _move(connection, woken, lambda run: signal(run, ramdisks.SIGNAL, now), now)
         if woken:
             self._wake(now)
         return [
@@ -92,6 +94,15 @@ class Ramdisks:
             }
             for uuid in told
         ]  # fmt: skip
+
+    def refused(self, words: Mapping[str, str]) -> None:
+        """Agents of these nodes that boot did not believe: their steps that wait for one say so."""
+        now = self._clock()
+        with self._database.begin() as transaction:
+            connection = transaction.connection
+            rows = [row["uuid"] for row in store.take(connection, words)]
+            _, waiting = store.at_work(connection, rows, ramdisks.SIGNAL, now)
+            _move(connection, [*waiting.values()], lambda run: not_believed(run, words[run.node_uuid]), now)
 
     def inspected_node(
         self, addresses: Sequence[str], bmc_addresses: Sequence[str], node_uuid: str | None
@@ -108,10 +119,10 @@ class Ramdisks:
         return {"uuid": str(ramdisks.admit(found, ramdisks.INSPECTION)["uuid"])}
 
 
-def _wake(connection: Connection, workflows: Sequence[str], now: datetime) -> None:
+def _move(connection: Connection, workflows: Sequence[str], change: Callable[[Run], Run], now: datetime) -> None:
     saves = []
     for each in workflow_store.load(connection, workflows) if workflows else ():
-        run = signal(each.run, ramdisks.SIGNAL, now)
+        run = change(each.run)
         if run is not each.run:
             saves.append(workflow_store.Written(run=run, before=each.run, patch={}))
     if saves:
