@@ -11,7 +11,7 @@ from steelyard_agent.entry import CannotStart, Entry, File
 from steelyard_agent.finding import default_entry
 from steelyard_agent.mounting import mounted, run
 
-LOAD_S = 180.0
+LOAD_S = 60.0
 FIRMWARE_EFI, LOCKDOWN = Path("/sys/firmware/efi"), Path("/sys/kernel/security/lockdown")
 LOADED, LOADING_DISABLED = Path("/sys/kernel/kexec_loaded"), Path("/proc/sys/kernel/kexec_load_disabled")
 
@@ -27,7 +27,7 @@ def is_loaded() -> bool:
 
 def load(device: str) -> dict[str, str]:
     """→ what was loaded: loader, kernel, initrd, arguments. Nothing stays mounted. Errors: CannotStart."""
-    with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
+    with tempfile.TemporaryDirectory(prefix="steelyard-", ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
         with mounted(device, scratch / "volumes") as seen:
             try:
