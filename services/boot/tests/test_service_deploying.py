@@ -61,7 +61,9 @@ def test_a_whole_deployment_step_by_step(ground: Stage) -> None:
     told = ground.run("deploy", "read_agent_steps", kind="deploy")
     assert isinstance(told, Done)
     assert told.facts["agent_steps"]["version"] == VERSION
-    assert {step["step"] for step in told.facts["agent_steps"]["steps"]} == {"erase_devices", "erase_devices_metadata"}
+    assert {step["step"] for step in told.facts["agent_steps"]["steps"]} == {
+        "erase_devices", "erase_devices_metadata", "kexec_instance",
+    }  # fmt: skip
 
     waits = ground.run("deploy", "write_image")
     assert isinstance(waits, Wait)
@@ -338,11 +340,6 @@ def test_an_instance_that_runs_from_memory_boots_its_own_kernel(ground: Stage) -
     assert ground.boots() == "local"
 
 
-def test_nothing_installs_by_kickstart_and_what_to_do_instead_is_said(ground: Stage) -> None:
-    ground.node["interfaces"] = {**ground.node["interfaces"], "deploy": "anaconda"}
-    assert "direct" in error(ground.run("deploy", "prepare")).message
-
-
 @pytest.mark.parametrize(("name", "purpose"), [("prepare_cleaning", "clean"), ("prepare_service", "service")])
 def test_a_ramdisk_comes_and_goes_with_its_token(ground: Stage, name: str, purpose: str) -> None:
     assert ground.fetched("deploy", name) == Done()
@@ -422,18 +419,3 @@ def test_logs_are_kept_where_only_the_owner_reads_them(up: Stage) -> None:
     assert file.read_bytes() == b"logs"
     assert file.name.startswith(NODE)
     assert file.stat().st_mode & 0o077 == 0
-
-
-def test_an_installer_says_how_it_is(up: Stage) -> None:
-    up.node["interfaces"] = {**up.node["interfaces"], "deploy": "anaconda"}
-
-    def beat(status: str, message: str | None = None) -> None:
-        told = {"url": up.agent.url, "token": up.agent.token, "verify_ca": up.agent.verify_ca}
-        up.agents.heartbeat(NODE, told | {"version": None, "status": status, "status_message": message})
-
-    beat("start")
-    assert isinstance(up.run("deploy", "watch_installer"), Wait)
-    beat("error", "no disk")
-    assert "no disk" in error(up.run("deploy", "watch_installer")).message
-    beat("end")
-    assert up.run("deploy", "watch_installer") == Done()

@@ -70,7 +70,7 @@ def make_artifacts(
     keeping = Keeping(unused_s=settings.artifacts_unused_s, keep_bytes=settings.artifacts_keep_bytes)
     collector = Collector(database, shelf, keeping, clock)
     fetch = OneFetch(
-        database, shelf, _sources(settings), QemuImg(settings.qemu_img, settings.artifacts_convert_s),
+        database, shelf, sources(settings), QemuImg(settings.qemu_img, settings.artifacts_convert_s),
         open_secret=sealer.open, make_room=collector.make_room, limits=limits, rules=fetch_rules, clock=clock,
     )  # fmt: skip
     fetcher = Fetcher(database, fetch, fetch_rules, settings.instance, clock)
@@ -101,7 +101,7 @@ def _storage(settings: Settings) -> tuple[Storage, Drafts]:
     return Bucket(bucket, folder, drafts, spare_bytes=spare, ca_file=ca_file), drafts
 
 
-def _sources(settings: Settings) -> dict[str, Source]:
+def sources(settings: Settings) -> dict[str, Source]:
     rules = HttpRules(
         connect_s=settings.artifacts_connect_s, stall_s=settings.artifacts_stall_s,
         redirects=settings.artifacts_redirects, networks=settings.artifacts_tenant_networks,

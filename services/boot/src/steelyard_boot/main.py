@@ -18,13 +18,15 @@ from .handlers import agents as agent_handlers
 from .handlers import artifact_requests
 from .handlers import artifacts as artifact_handlers
 from .handlers import boot_attempts as boot_attempt_handlers
+from .handlers import installers as installer_handlers
+from .handlers.artifacts import serve
 from .handlers.http import make_app
 from .handlers.steps import step_functions
 from .keeping import make_artifacts
 from .service.agents import Agents
 from .service.inventory import Inventory
 from .settings import Settings
-from .working import make_works
+from .working import make_kickstarts, make_works
 
 NAME = "boot"
 MIGRATIONS = "steelyard_boot:migrations"
@@ -62,6 +64,11 @@ def start(settings: Settings) -> Boot:
     booting.start(parts, settings)
     parts.blueprints += booting.blueprints(artifacts.reading)
     parts.finishes.append(booting.watch)
+    parts.blueprints.append(
+        installer_handlers.blueprint(
+            make_kickstarts(settings, database), booting.traffic, lambda key: serve(artifacts.reading, key)
+        )
+    )
     agents = Agents(
         database, settings.sealer(), inventory, now, settings.agent_rules(), require_tls=settings.agent_require_tls,
         came=booting.trail.came, refused=booting.trail.refused,

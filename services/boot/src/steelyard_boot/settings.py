@@ -10,10 +10,12 @@ from steelyard_common.addresses import Network, networks
 from steelyard_common.provider import ProviderSettings
 from steelyard_common.settings import DatabaseSettings, SealSettings, env, positive, seconds
 
+from .domain.install_rules import InstallRules
 from .settings_agents import AgentSettings
 from .settings_bucket import BucketSettings
 from .settings_dhcp import DhcpSettings
 from .settings_dns import DnsSettings
+from .settings_installers import InstallerSettings
 
 _SIZE = re.compile(r"(\d+)\s*(|[KMGT])(?:i?B)?", re.IGNORECASE)
 
@@ -195,8 +197,16 @@ class Settings(
     DhcpSettings,
     DnsSettings,
     AgentSettings,
+    InstallerSettings,
     DatabaseSettings,
     SealSettings,
     ProviderSettings,
 ):
     """All of it; times in seconds."""
+
+    def install_rules(self) -> InstallRules:
+        """How installers work. Errors: InvalidRequest when their template cannot be read."""
+        return InstallRules(
+            api_url=self.agent_api_url, template=self.kickstart_text(), is_insecure=self.installer_insecure,
+            grace_s=self.installer_grace_s, images=self.deploy_rules().images,
+        )  # fmt: skip

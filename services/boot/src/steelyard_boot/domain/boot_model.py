@@ -23,6 +23,7 @@ class Purpose(enum.StrEnum):
     SERVICE = "service"
     RESCUE = "rescue"
     INSPECT = "inspect"
+    INSTALL = "install"
     RAMDISK = "ramdisk"
     VOLUME = "volume"
     LOCAL = "local"
@@ -109,6 +110,11 @@ class BootModel:
         if self.iso is not None:
             return Kind.ISO
         return Kind.DRIVES if self.drives else Kind.DISK
+
+    @property
+    def tells_secret(self) -> bool:
+        """Its script holds one: a volume's password, or where the kickstart is."""
+        return self.chap is not None or self.purpose is Purpose.INSTALL
 
     def to_dict(self) -> dict[str, Any]:
         """As it is kept: the password is sealed."""

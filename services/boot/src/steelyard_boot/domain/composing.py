@@ -38,7 +38,7 @@ def compose(boot_id: str, node: NodeForBoot, what: BootOf, site: Site) -> BootMo
         initiator=volumes.initiator if volumes else None,
         chap=chap,
         storage_macs=volumes.storage_macs if volumes else (),
-        names_nic=what.agent and not node.by_media,
+        names_nic=(what.agent or what.purpose is Purpose.INSTALL) and not node.by_media,
     )
 
 

@@ -214,8 +214,8 @@ _AFTER: dict[Hop | None, tuple[Hop, str]] = {
     ),
     Hop.STAGE2: (
         Hop.HEARTBEAT,
-        "the installer was loaded but told of no start: too little memory for its second stage, or it does not reach the"
-        " API (STEELYARD_AGENT_API_URL; certificate: STEELYARD_INSTALLER_INSECURE)",
+        "the installer was loaded but told of no start: too little memory for its second stage, or it does not reach"
+        " the API (STEELYARD_AGENT_API_URL; certificate: STEELYARD_INSTALLER_INSECURE)",
     ),
     Hop.LOOKUP: (
         Hop.HEARTBEAT,
@@ -225,6 +225,11 @@ _AFTER: dict[Hop | None, tuple[Hop, str]] = {
     Hop.HEARTBEAT: (Hop.HEARTBEAT, "the agent was heard of and then no more"),
 }  # fmt: skip
 
+_NO_KICKSTART = (
+    Hop.KICKSTART,
+    "kernel and ramdisk were loaded but no kickstart was asked for: the kernel did not start or panicked (console), it"
+    " has no driver for the NIC, got no address, or cannot reach boot's address (STEELYARD_BOOT_URL)",
+)
 
 # Interface → the first hop that boot sees by itself, and where the machine may have stopped before it.
 _UNSEEN = "and no DHCP log is read (STEELYARD_DHCP_LOG_FILE), so it is not known how far it came. Look at its console"
@@ -255,5 +260,7 @@ def _stopped_after(furthest: Hop | None, notes: Sequence[Note], expected: Expect
     if furthest is Hop.POWER and not reads_dhcp:
         hop, reason = _FIRST_SEEN.get(expected.interface, _ASKED_NOTHING)
     if furthest is Hop.KERNEL and any(note.hop is Hop.RAMDISK for note in notes):
+    if expected.purpose == Purpose.INSTALL and hop is Hop.LOOKUP:
+        hop, reason = _NO_KICKSTART
         hop, reason = _AFTER[Hop.RAMDISK]
     return Verdict(hop=hop, reason=reason)

@@ -35,6 +35,26 @@ def files_image(label: str, files: Mapping[str, bytes]) -> bytes:
     return out.getvalue()
 
 
+def files_of(image: bytes, most: int) -> dict[str, bytes]:
+    """Path → content of all files of an image; ``most``: bytes of all together. Errors: InvalidRequest."""
+    disc, found, left = pycdlib.PyCdlib(), dict[str, bytes](), most
+    try:
+        disc.open_fp(io.BytesIO(image))
+        kind = "rr_path" if disc.has_rock_ridge() else "joliet_path" if disc.has_joliet() else "iso_path"
+        for folder, _, names in disc.walk(**{kind: "/"}):
+            for name in names:
+                out, path = io.BytesIO(), f"{folder.rstrip('/')}/{name}"
+                left -= disc.get_record(**{kind: path}).get_data_length()
+                if left < 0:
+                    raise InvalidRequest(f"its files have more than {most} bytes")
+                disc.get_file_from_iso_fp(out, **{kind: path})
+                found[path.lstrip("/").partition(";")[0]] = out.getvalue()
+        disc.close()
+    except PyCdlibException as error:
+        raise InvalidRequest("it is no ISO 9660 image that can be read") from error
+    return found
+
+
 def bootable(
     label: str, large: Mapping[str, BinaryIO], small: Mapping[str, bytes], images: BootImages, to: Path
 ) -> None:

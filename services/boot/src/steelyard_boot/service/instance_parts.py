@@ -32,17 +32,21 @@ class InstanceParts:
 
     def fetched(self, piece: Slice, made: Image) -> Artifact | Fetching:
         """The image, kept for this node. Errors: those of a fetch."""
-        proxies = Proxies(http=made.proxies.get("http"), https=made.proxies.get("https"), no=made.no_proxy)
-        wish = Wish(
-            url=made.source, kind="image", checksum=made.wished,
-            project=self._inventory.instance(piece.node["uuid"]).get("project"),
-            authorization=_sealed_authorization(piece), convert_to_raw=self._rules.raw,
-            proxies=proxies if made.proxies else None,
-        )  # fmt: skip
+        wish = self.wish(piece, made, to_raw=self._rules.raw)
         with saying_which("image_source"):
             found = self._artifacts.want(wish, self._clock())
         self._artifacts.keep(f"node:{piece.node['uuid']}:image", wish)
         return found
+
+    def wish(self, piece: Slice, made: Image, *, to_raw: bool) -> Wish:
+        """The image as boot is to fetch it, for who runs the instance."""
+        proxies = Proxies(http=made.proxies.get("http"), https=made.proxies.get("https"), no=made.no_proxy)
+        return Wish(
+            url=made.source, kind="image", checksum=made.wished,
+            project=self._inventory.instance(piece.node["uuid"]).get("project"),
+            authorization=_sealed_authorization(piece), convert_to_raw=to_raw,
+            proxies=proxies if made.proxies else None,
+        )  # fmt: skip
 
     def release(self, piece: Slice) -> None:
         self._artifacts.release(f"node:{piece.node['uuid']}:image")

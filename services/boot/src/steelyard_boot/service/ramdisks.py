@@ -14,6 +14,7 @@ from steelyard_common.provider import Clock, Slice, StepFunction
 
 from ..domain.artifacts import Artifact, Fetching, Wish
 from ..domain.boot_model import Purpose
+from ..domain.installer import project_of
 from ..domain.node_for_boot import FAKE, BootOf, Identity, NodeForBoot
 from ..domain.ramdisk_choice import Defaults, choose
 from ..domain.reverse import Called, called
@@ -88,7 +89,7 @@ class Ramdisks:
             for part, url in (("kernel", chosen.kernel), ("ramdisk", chosen.ramdisk), ("iso", chosen.iso))
             if url
         }
-        found = self._fetched(piece, wishes, f"node:{node.uuid}:ramdisk", chosen.names)
+        found = self.fetched(piece, wishes, f"node:{node.uuid}:ramdisk", chosen.names)
         if isinstance(found, Again):
             return found
         token = self._agents.sealed_token() if node.by_media else None
@@ -118,9 +119,9 @@ class Ramdisks:
         parts = (("iso", info.get("boot_iso")),) if info.get("boot_iso") else (
             ("kernel", info.get("kernel")), ("ramdisk", info.get("ramdisk")),
         )  # fmt: skip
-        wishes = {part: Wish(url=str(url), kind=part, project=_project(piece.node)) for part, url in parts if url}
+        wishes = {part: Wish(url=str(url), kind=part, project=project_of(piece.node)) for part, url in parts if url}
         names = {"iso": "instance_info boot_iso"} | {part: f"instance_info {part}" for part in ("kernel", "ramdisk")}
-        found = self._fetched(piece, wishes, f"node:{node.uuid}:instance", names)
+        found = self.fetched(piece, wishes, f"node:{node.uuid}:instance", names)
         if isinstance(found, Again):
             return found
         words = info.get("ramdisk_kernel_arguments")
@@ -148,7 +149,7 @@ class Ramdisks:
         self._agents.forget(node.uuid)
         self._artifacts.release(f"node:{node.uuid}:" if whole else f"node:{node.uuid}:ramdisk")
 
-    def _fetched(
+    def fetched(
         self, piece: Slice, wishes: Mapping[str, Wish], reference: str, names: Mapping[str, str]
     ) -> dict[str, Artifact] | Again:
         """All of them, or how far the first is that is not here yet. ``names``: of the parts, for errors."""
@@ -164,11 +165,6 @@ class Ramdisks:
             else:
                 found[part] = got
         return Again(after_s=FETCH_S, memo=piece.step.memo, progress=waiting[0].text) if waiting else found
-
-
-def _project(node: Mapping[str, Any]) -> str | None:
-    """Whose image it is: a tenant's may not come from inside."""
-    return node.get("lessee") or node.get("owner")
 
 
 def _identity(place: Called) -> Identity:

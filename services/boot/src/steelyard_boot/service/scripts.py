@@ -98,8 +98,8 @@ class Scripts:
         row = ticket.row
         if row is None and not self._is_known(asked):
             raise NotFound(NOBODY)
-        if row is not None and row.is_anothers and row.model.chap is not None:
-            raise NotFound(NOBODY)  # its script holds a password: not for a machine that is known to be another
+        if row is not None and row.is_anothers and row.model.tells_secret:
+            raise NotFound(NOBODY)  # its script holds a secret: not for a machine that is known to be another
         return row
 
     def _look_up(self, tickets: list[_Ticket]) -> list[SteelyardError | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from steelyard_common.contracts.steps import Done, StepResult
-from steelyard_common.errors import Unsupported
 from steelyard_common.provider import Slice, StepFunction
 
 from ..domain.catalogue import ADOPTING, check_ramdisk
@@ -45,11 +44,3 @@ def in_order(*functions: StepFunction) -> StepFunction:
         return Done()
 
     return run
-
-
-def no_installer(piece: Slice) -> StepResult:
-    """Anaconda needs a kickstart that is served, which boot does not render."""
-    raise Unsupported(
-        f"the deploy interface '{piece.interface('deploy')}' cannot install here: set deploy_interface to 'direct' (an "
-        "image is written), 'ramdisk' (it runs from memory) or 'custom-agent', or adopt a machine that is installed"
-    )

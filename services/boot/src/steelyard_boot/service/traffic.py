@@ -12,7 +12,7 @@ from steelyard_common.db import Database
 from ..domain.waterfall import FAILED, OK, PARTIAL, Hop, Note
 from ..store import boots as store
 
-HOPS = {hop.value: hop for hop in (Hop.KERNEL, Hop.RAMDISK, Hop.ISO)}
+HOPS = {hop.value: hop for hop in (Hop.KERNEL, Hop.RAMDISK, Hop.ISO, Hop.KICKSTART, Hop.STAGE2)}
 TELL_S = 10.0  # a file that is read in pieces is told of once in so long
 MOST_KNOWN = 20_000
 

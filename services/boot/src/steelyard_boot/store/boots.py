@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
-from ..domain.boot_model import BootModel
+from ..domain.boot_model import BootModel, Purpose
 from ..domain.node_for_boot import NodeForBoot
-from .tables import boots
+from .tables import boot_kickstarts, boots
 
 # Several machines at once, each by system UUID (1), then by MAC (2), then by the address that the DHCP server gave to
 # one of its NICs (3). The limits keep each branch a look into its index; joined, PostgreSQL would read the whole table.
@@ -75,10 +75,13 @@ def write(connection: Connection, node: NodeForBoot, model: BootModel, now: date
     }  # fmt: skip
     statement = insert(boots).values(node_uuid=node.uuid, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=["node_uuid"], set_=values))
+    if model.purpose is not Purpose.INSTALL:
+        connection.execute(delete(boot_kickstarts).where(boot_kickstarts.c.node_uuid == node.uuid))
 
 
 def forget(connection: Connection, node_uuid: str) -> bool:
     """→ whether it was known"""
+    connection.execute(delete(boot_kickstarts).where(boot_kickstarts.c.node_uuid == node_uuid))
     return connection.execute(delete(boots).where(boots.c.node_uuid == node_uuid)).rowcount > 0
 
 

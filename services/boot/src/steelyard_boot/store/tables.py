@@ -9,6 +9,7 @@ from .agent_tables import agents_table
 from .artifact_tables import add_tables as add_artifact_tables
 from .boot_tables import attempts_table, boots_table, hops_table, isos_table, leases_table, media_table
 from .dns_tables import dns_table
+from .kickstart_tables import kickstarts_table
 
 metadata = MetaData()
 
@@ -22,3 +23,4 @@ boot_attempts = attempts_table(metadata)
 boot_hops = hops_table(metadata)
 boot_leases = leases_table(metadata)
 dns_records = dns_table(metadata)
+boot_kickstarts = kickstarts_table(metadata)
