@@ -13,6 +13,7 @@ from ..domain.listings import NODES
 from ..domain.values import plain
 from .answers import document, empty
 from .routes import Asked, Refusal, Route, only
+from .trait_lists import Traits, trait_routes
 
 # Below a node, for resources that are not served yet: unknown paths, not misspelt fields.
 LATER = frozenset({
@@ -85,35 +86,6 @@ def clear_maintenance(asked: Asked, ident: str) -> Response:
     return empty(202)
 
 
-def show_traits(asked: Asked, ident: str) -> Response:
-    asked.no_query()
-    return document(asked.services.nodes.show_traits(asked.call, ident))
-
-
-def replace_traits(asked: Asked, ident: str) -> Response:
-    asked.no_query()
-    asked.services.nodes.replace_traits(asked.call, ident, asked.json())
-    return empty(204)
-
-
-def add_trait(asked: Asked, ident: str, trait: str) -> Response:
-    asked.no_query()
-    asked.services.nodes.add_trait(asked.call, ident, trait, asked.json())
-    return empty(204, f"{asked.call.base_url}/v1/nodes/{ident}/traits/{trait}")
-
-
-def remove_trait(asked: Asked, ident: str, trait: str) -> Response:
-    asked.no_query()
-    asked.services.nodes.remove_trait(asked.call, ident, trait)
-    return empty(204)
-
-
-def clear_traits(asked: Asked, ident: str) -> Response:
-    asked.no_query()
-    asked.services.nodes.clear_traits(asked.call, ident)
-    return empty(204)
-
-
 def no_ident() -> SteelyardError:
     return InvalidRequest("Missing mandatory parameter: node_ident")
 
@@ -128,7 +100,6 @@ def only_leaves(ident: str) -> Exception:
     return MethodNotAllowed([])
 
 
-_trait_route = partial(Route, since=traits.SINCE, too_old=406)
 NODE = "/nodes/<ident>"
 ROUTES = [
     Route(method="GET", path="/nodes", handler=list_nodes, policy="baremetal:node:list_all"),
@@ -153,30 +124,14 @@ ROUTES = [
         policy="baremetal:node:clear_maintenance",
         success=202,
     ),
-    _trait_route(method="GET", path=f"{NODE}/traits", handler=show_traits, policy="baremetal:node:traits:list"),
-    _trait_route(
-        method="PUT", path=f"{NODE}/traits", handler=replace_traits, policy="baremetal:node:traits:set", success=204
-    ),
-    _trait_route(
-        method="DELETE",
-        path=f"{NODE}/traits",
-        handler=clear_traits,
-        policy="baremetal:node:traits:delete",
-        success=204,
-    ),
-    _trait_route(
-        method="PUT",
-        path=f"{NODE}/traits/<trait>",
-        handler=add_trait,
-        policy="baremetal:node:traits:set",
-        success=204,
-    ),
-    _trait_route(
-        method="DELETE",
-        path=f"{NODE}/traits/<trait>",
-        handler=remove_trait,
-        policy="baremetal:node:traits:delete",
-        success=204,
+    *trait_routes(
+        partial(Route, since=traits.SINCE, too_old=406),
+        Traits(plural="nodes", of=lambda services: services.nodes.traits),
+        {
+            "GET": "baremetal:node:traits:list",
+            "PUT": "baremetal:node:traits:set",
+            "DELETE": "baremetal:node:traits:delete",
+        },
     ),
     Route(method="GET", path=f"{NODE}/<name>", handler=show_field, policy="baremetal:node:get"),
 ]

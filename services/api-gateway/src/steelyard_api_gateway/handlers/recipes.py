@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial, update_wrapper
+from functools import partial
 
 from flask import Response
 from steelyard_common.contracts.recipes import (
@@ -17,10 +17,10 @@ from steelyard_common.errors import InvalidRequest, SteelyardError
 from ..domain.values import plain
 from ..service.recipes import Recipes
 from .answers import document, empty
-from .routes import Asked, Handler, Refusal, Route, Services
+from .routes import Asked, Refusal, Route, Services, bound
+from .trait_lists import Traits, trait_routes
 
 Of = Callable[[Services], Recipes]
-TRAITS = "/runbooks/<ident>/traits"
 
 
 def list_all(of: Of, asked: Asked) -> Response:
@@ -57,52 +57,18 @@ def show_field(of: Of, asked: Asked, ident: str, name: str) -> Response:
     return document(of(asked.services).show(asked.call, ident, {"fields": [name]}))
 
 
-def show_traits(asked: Asked, ident: str) -> Response:
-    asked.no_query()
-    return document(asked.services.runbooks.show_traits(asked.call, ident))
-
-
-def replace_traits(asked: Asked, ident: str) -> Response:
-    asked.no_query()
-    asked.services.runbooks.replace_traits(asked.call, ident, asked.json())
-    return empty(204)
-
-
-def add_trait(asked: Asked, ident: str, trait: str) -> Response:
-    asked.no_query()
-    asked.services.runbooks.add_trait(asked.call, ident, trait, asked.json())
-    return empty(204, f"{asked.call.base_url}/v1/runbooks/{ident}/traits/{trait}")
-
-
-def remove_trait(asked: Asked, ident: str, trait: str) -> Response:
-    asked.no_query()
-    asked.services.runbooks.remove_trait(asked.call, ident, trait)
-    return empty(204)
-
-
-def clear_traits(asked: Asked, ident: str) -> Response:
-    asked.no_query()
-    asked.services.runbooks.clear_traits(asked.call, ident)
-    return empty(204)
-
-
-def _of(handler: Handler, of: Of) -> Handler:
-    """The handler for one of the resources; it keeps its name, which the reference page shows."""
-    return update_wrapper(partial(handler, of), handler)
-
-
 def _rows(plural: str, of: Of, since: int, *, lists: str, is_routed: bool = False) -> list[Route]:
     """Below ``since`` a GET finds nothing, and a write is not a method that exists (facts §4)."""
     one, policy = f"/{plural}/<ident>", f"baremetal:{plural.removesuffix('s')}"
     read = partial(Route, since=since, is_routed=is_routed)
     write = partial(read, too_old=405)
     return [
-        read(method="GET", path=f"/{plural}", handler=_of(list_all, of), policy=f"{policy}:{lists}"),
-        write(method="POST", path=f"/{plural}", handler=_of(create, of), policy=f"{policy}:create", success=201),
-        read(method="GET", path=one, handler=_of(show, of), policy=f"{policy}:get"),
-        write(method="PATCH", path=one, handler=_of(update, of), policy=f"{policy}:update"),
-        write(method="DELETE", path=one, handler=_of(delete, of), policy=f"{policy}:delete", success=204),
-        read(method="GET", path=f"{one}/<name>", handler=_of(show_field, of), policy=f"{policy}:get"),
+        read(method="GET", path=f"/{plural}", handler=bound(list_all, of), policy=f"{policy}:{lists}"),
+        write(method="POST", path=f"/{plural}", handler=bound(create, of), policy=f"{policy}:create", success=201),
+        read(method="GET", path=one, handler=bound(show, of), policy=f"{policy}:get"),
+        write(method="PATCH", path=one, handler=bound(update, of), policy=f"{policy}:update"),
+        write(method="DELETE", path=one, handler=bound(delete, of), policy=f"{policy}:delete", success=204),
+        read(method="GET", path=f"{one}/<name>", handler=bound(show_field, of), policy=f"{policy}:get"),
     ]
 
 
@@ -114,7 +80,6 @@ def _no_idents(plural: str, name: str) -> Refusal:
     return Refusal(methods=("PATCH", "DELETE"), path=f"/{plural}", error=partial(_no_ident, name))
 
 
-_trait = partial(Route, since=RUNBOOK_TRAITS_SINCE, is_routed=True, success=204, policy="baremetal:runbook:update")
 ROUTES = [
     *_rows(
         "deploy_templates", lambda services: services.deploy_templates, DEPLOY_TEMPLATES_SINCE, lists="get",
@@ -122,11 +87,11 @@ ROUTES = [
     ),
     *_rows("runbooks", lambda services: services.runbooks, RUNBOOKS_SINCE, lists="list_all", is_routed=True),
     *_rows("inspection_rules", lambda services: services.inspection_rules, INSPECTION_RULES_SINCE, lists="get"),
-    _trait(method="GET", path=TRAITS, handler=show_traits, policy="baremetal:runbook:get", success=200),
-    _trait(method="PUT", path=TRAITS, handler=replace_traits),
-    _trait(method="DELETE", path=TRAITS, handler=clear_traits),
-    _trait(method="PUT", path=f"{TRAITS}/<trait>", handler=add_trait),
-    _trait(method="DELETE", path=f"{TRAITS}/<trait>", handler=remove_trait),
+    *trait_routes(
+        partial(Route, since=RUNBOOK_TRAITS_SINCE, is_routed=True),
+        Traits(plural="runbooks", of=lambda services: services.runbooks.traits),
+        {"GET": "baremetal:runbook:get"} | dict.fromkeys(("PUT", "DELETE"), "baremetal:runbook:update"),
+    ),
 ]  # fmt: skip
 REFUSALS = [
     _no_idents("deploy_templates", "template_ident"),

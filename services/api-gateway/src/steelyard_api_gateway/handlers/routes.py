@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, update_wrapper
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -215,6 +215,11 @@ def _too_old(route: Route) -> Exception:
     if route.too_old == NotAcceptable.http_status:
         return too_new(f"{route.method} {route.path}", route.since)
     return NotFound(f"This endpoint is supported starting with the API version 1.{route.since}")
+
+
+def bound(handler: Handler, whose: Any) -> Handler:
+    """A handler that several resources share, for one of them; it keeps its name, which the reference page shows."""
+    return update_wrapper(partial(handler, whose), handler)
 
 
 def only(query: Query, *names: str) -> None:

@@ -10,7 +10,7 @@ from steelyard_common.contracts.api import NODE_FIELDS
 from steelyard_common.errors import InvalidRequest, NotFound
 from steelyard_common.secrets import Sealer
 
-from ..domain import identifiers, listings, patches, traits, values
+from ..domain import identifiers, listings, patches, values
 from ..domain.listings import NODES, Query
 from ..domain.policy import guards
 from ..domain.versions import too_new
@@ -20,11 +20,11 @@ from .access import Gate
 from .arguments import optional, read_arguments
 from .call import Call
 from .sealing import seal_document, seal_operation
+from .trait_lists import TraitLists
 
 RESET_INTERFACES_SINCE = 45
 CHASSIS_REMOVABLE_SINCE = 25
 OF_ACTIVE = "baremetal:node:update_owner_provisioned"
-TRAITS = {"traits": traits.check_list}
 REASON = {"reason": optional(values.text)}
 
 
@@ -78,6 +78,7 @@ class Nodes:
         self._inventory = inventory
         self._sealer = sealer
         self._gate = gate
+        self.traits = TraitLists(self._query, "traits", self._command, "set-traits")
 
     def list_nodes(self, call: Call, query: Query, *, all_fields: bool) -> bytes:
         body = listings.parse_list(NODES, query, call.minor, all_fields=all_fields)
@@ -143,27 +144,6 @@ class Nodes:
 
     def clear_maintenance(self, call: Call, ident: str) -> None:
         self._command("set-maintenance", call, ident, {"api": call.api(), "on": False, "reason": None})
-
-    def show_traits(self, call: Call, ident: str) -> bytes:
-        return self._query("traits", call, ident, {"api": call.api()})
-
-    def replace_traits(self, call: Call, ident: str, body: Any) -> None:
-        given = read_arguments(body, TRAITS, required="traits")
-        self._set_traits(call, ident, "replace", given["traits"])
-
-    def add_trait(self, call: Call, ident: str, trait: str, body: Any) -> None:
-        if body not in (None, {}):
-            raise InvalidRequest("adding a single trait takes no body; to set all traits, PUT them to /traits")
-        self._set_traits(call, ident, "add", [traits.check_one("trait", trait)])
-
-    def remove_trait(self, call: Call, ident: str, trait: str) -> None:
-        self._set_traits(call, ident, "remove", [values.text("trait", trait)])
-
-    def clear_traits(self, call: Call, ident: str) -> None:
-        self._set_traits(call, ident, "clear", [])
-
-    def _set_traits(self, call: Call, ident: str, mode: str, names: list[str]) -> None:
-        self._command("set-traits", call, ident, {"api": call.api(), "mode": mode, "traits": names})
 
     def _query(self, verb: str, call: Call, ident: str, body: dict[str, Any]) -> bytes:
         given = identifiers.from_path("node", ident, call.minor)

@@ -12,18 +12,16 @@ from steelyard_common.contracts.recipes import DEPLOY_TEMPLATE_FIELDS, INSPECTIO
 from steelyard_common.errors import InvalidRequest
 from steelyard_common.secrets import SECRET_NAME, Sealer
 
-from ..domain import identifiers, listings, patches, recipe_listings, traits, values
+from ..domain import identifiers, listings, patches, recipe_listings
 from ..domain.listings import Listing, Query
 from ..domain.policy import guards
 from ..drivers import Upstream
 from . import schemas
 from .access import Gate
-from .arguments import read_arguments
 from .call import Call
 from .nodes import either_spelling, within_version
 from .sealing import seal
-
-TRAITS = {"traits": traits.check_list}
+from .trait_lists import TraitLists
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +76,7 @@ class Recipes:
         self._sealer = sealer
         self._gate = gate
         self.kind = kind
+        self.traits = TraitLists(self._ask, f"{kind.verb}-traits", self._tell, f"set-{kind.verb}-traits")
 
     def list_all(self, call: Call, query: Query) -> bytes:
         body = listings.parse_list(self.kind.listing, query, call.minor)
@@ -123,28 +122,6 @@ class Recipes:
 
     def delete(self, call: Call, ident: str) -> None:
         self._tell(f"delete-{self.kind.verb}", call, ident, {"api": call.api()})
-
-    def show_traits(self, call: Call, ident: str) -> bytes:
-        return self._ask(f"{self.kind.verb}-traits", call, ident, {"api": call.api()})
-
-    def replace_traits(self, call: Call, ident: str, body: Any) -> None:
-        given = read_arguments(body, TRAITS, required="traits")
-        self._set_traits(call, ident, "replace", given["traits"])
-
-    def add_trait(self, call: Call, ident: str, trait: str, body: Any) -> None:
-        if body not in (None, {}):
-            raise InvalidRequest("adding a single trait takes no body; to set all traits, PUT them to /traits")
-        self._set_traits(call, ident, "add", [traits.check_one("trait", trait)])
-
-    def remove_trait(self, call: Call, ident: str, trait: str) -> None:
-        self._set_traits(call, ident, "remove", [values.text("trait", trait)])
-
-    def clear_traits(self, call: Call, ident: str) -> None:
-        self._set_traits(call, ident, "clear", [])
-
-    def _set_traits(self, call: Call, ident: str, mode: str, names: list[str]) -> None:
-        body = {"api": call.api(), "mode": mode, "traits": names}
-        self._tell(f"set-{self.kind.verb}-traits", call, ident, body)
 
     def _ask(self, verb: str, call: Call, ident: str, body: dict[str, Any]) -> bytes:
         return either_spelling(
