@@ -179,7 +179,8 @@ def test_an_installer_of_its_own_is_watched_and_what_it_wrote_is_booted() -> Non
     node = replace(NODE, interfaces=INTERFACES | {"deploy": "anaconda"})
 
     assert words(planned(Kind.DEPLOY, node).steps) == [
-        "power off", "prepare", "pxe", "deploy", "power on", "watch_installer", "power off", "disk!", "power on",
+        "power off", "prepare", "pxe", "deploy", "power on", "watch_installer", "soft power off", "power off", "disk!",
+        "power on",
     ]  # fmt: skip
 
 

@@ -54,8 +54,19 @@ def test_what_needs_the_agent_needs_no_more_than_a_ramdisk_that_boots(interface:
     assert "driver_info.deploy_kernel" in str(said(interface, **chosen, instance_info=image, driver_info={}))
 
 
-def test_an_installer_is_not_run_here_and_what_to_use_instead_is_said() -> None:
-    assert "direct" in str(said("deploy", deploy="anaconda", boot="ipxe"))
+def test_an_installer_needs_its_stages_and_something_to_install_from_the_instance_or_the_node() -> None:
+    def missing(info: dict[str, Any], **chosen: Any) -> str:
+        return str(said("deploy", deploy="anaconda", boot="ipxe", instance_info=info, **chosen))
+
+    all_of = "instance_info.kernel, instance_info.ramdisk, instance_info.stage2, instance_info.image_source"
+    stages = {"kernel": "http://k", "ramdisk": "http://r"}
+    assert all_of in missing({})
+    assert "instance_info.stage2." in missing(stages | {"image_source": "http://i/os.tgz"})
+    assert missing(stages | {"image_source": "http://mirror/os/"}) == "True"
+    assert missing(stages | {"image_source": "http://i/os.tgz", "stage2": "http://s"}) == "True"
+    with_node = {"deploy_kernel": "http://k", "deploy_ramdisk": "http://r", "stage2": "http://s", **stages}
+    assert missing({"image_source": "http://i/os.tgz", "kernel": ""}, driver_info=with_node) == "True"
+    assert "over the network" in str(said("deploy", deploy="anaconda", boot="redfish-virtual-media"))
 
 
 def test_all_that_is_missing_is_told_at_once() -> None:

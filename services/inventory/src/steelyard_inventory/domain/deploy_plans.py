@@ -31,6 +31,7 @@ from .ramdisk_plans import (
 )
 from .workflows import PowerTarget
 
+LEAVES_S = 120  # an installer that is asked to go has so long
 BOOTS = "deploy.deploy"  # the step that leads into the ramdisk
 LEAVES = "deploy.tear_down_agent"
 POWER = "power.set_power"
@@ -131,11 +132,17 @@ AFTER: dict[str, Callable[[Offer, Chosen], list[PlannedStep]]] = {
 
 
 def _installed(offer: Offer) -> list[PlannedStep]:
-    """An installer of its own tells how it goes; when it is done the machine boots what it wrote."""
+    """An installer of its own tells how it goes; when it is done the machine boots what it wrote.
+
+    It switches the machine off by itself when it has left the disk. One that does not is asked to before the power is
+    cut, so that what it wrote is on the disk.
+    """
     watch = offer.core_if_any("deploy", "watch_installer")
     if watch is None:
         return []
-    return [watch, *switch_off(offer), *instance_device(offer), *secure_boot(offer, on=True), switch_on(offer)]
+    off = switch_off(offer)
+    asked = [replace(set_power(offer, PowerTarget.SOFT_OFF, LEAVES_S), optional=ANY)] if off else []
+    return [watch, *asked, *off, *instance_device(offer), *secure_boot(offer, on=True), switch_on(offer)]
 
 
 def is_in_band(step: PlannedStep) -> bool:

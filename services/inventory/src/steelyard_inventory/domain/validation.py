@@ -21,7 +21,6 @@ from . import kexec
 IDLE = frozenset({"noop", "external"})
 SPOKEN = frozenset({"power", "management"})
 NOT_VALIDATED = frozenset({"vendor"})
-NO_INSTALLER = ("deploy", "anaconda")
 RAID_BY_AGENT = ("raid", "agent")
 # Names that people write → those of settings, which are Linux's.
 ARCHITECTURES = {"": "x86_64", "amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64", "i686": "i386"}
@@ -113,6 +112,18 @@ def _deploy_lacks(node: Validated, name: str) -> Iterator[str]:
         yield from _boot_lacks(node, boot)
     if name == "direct":
         yield from _missing("instance_info", node.instance_info, "image_source")
+    if name == "anaconda":
+        yield from _installer_lacks(node, boot)
+
+
+def _installer_lacks(node: Validated, boot: str) -> Iterator[str]:
+    """A tree (its URL ends with a slash) brings its second stage along; what an instance does not name its node may."""
+    if boot not in NETWORK_BOOTS:
+        yield f"The deploy interface 'anaconda' needs a boot interface that boots over the network; '{boot}' does not."
+    given = {**node.driver_info, **{key: value for key, value in node.instance_info.items() if value}}
+    source = node.instance_info.get("image_source")
+    stages = () if str(source or "").endswith("/") else ("stage2",)
+    yield from _missing("instance_info", given | {"image_source": source}, "kernel", "ramdisk", *stages, "image_source")
 
 
 def _missing(where: str, given: Mapping[str, Any], *names: str) -> Iterator[str]:
@@ -127,5 +138,3 @@ def _cannot(node: Validated, interface: str, name: str) -> Iterator[str]:
         serving = ("deploy", node.interfaces.get("deploy") or "")
     if not node.provides(*serving):
         yield f"No live worker provides the {interface} interface '{name}'."
-    elif (interface, name) == NO_INSTALLER:
-        yield f"The {interface} interface '{name}' renders no kickstart here: use direct, ramdisk or custom-agent."
