@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := libs/common services/inventory services/power services/boot services/inspector services/firmware \
-  services/console services/api-gateway deploy/rack deploy/local
+  services/console services/api-gateway deploy/agent deploy/rack deploy/local
 STAMP := $(VENV)/.installed
 TEST_JOBS ?= 2
 

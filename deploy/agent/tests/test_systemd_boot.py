@@ -66,12 +66,12 @@ def test_a_unified_kernel_is_taken_apart(tmp_path: Path) -> None:
         osrel=b'ID=fedora\nVERSION_ID="41"\n', cmdline=b"ro  console=ttyS0\n\0", linux=b"KERNEL" * 500, initrd=b"INITRD"
     )
 
-    found = esp(tmp_path, {}, **{"fedora-41": program})
+    found = esp(tmp_path, {}, fedora=program)
 
     assert found.kernel.path.read_bytes() == b"KERNEL" * 500
     assert [each.path.read_bytes() for each in found.initrds] == [b"INITRD"]
     assert found.arguments == "ro console=ttyS0"
-    assert found.kernel.name == "/dev/vda1:/EFI/Linux/fedora-41.efi#linux"
+    assert found.kernel.name == "/dev/vda1:/EFI/Linux/fedora.efi#linux"
 
 
 def test_the_newest_of_unified_kernels_and_entries_starts(tmp_path: Path) -> None:

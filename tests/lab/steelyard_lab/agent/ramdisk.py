@@ -18,11 +18,13 @@ from steelyard_lab.processes import run
 
 HERE = Path(__file__).parent
 AGENT = "ironic-python-agent==13.0.0"
+OURS = HERE.parents[3] / "deploy/agent"
 RELEASE = "bookworm"
 PACKAGES = (
     "bsdextrautils", "busybox-static", "ca-certificates", "dmidecode", "dosfstools", "e2fsprogs", "efibootmgr",
-    "ethtool", "fdisk", "gdisk", "hdparm", "iproute2", "ipmitool", "kmod", "lshw", "mdadm", "nvme-cli", "openssl",
-    "parted", "pciutils", "psmisc", "python3", "python3-pkg-resources", "qemu-utils", "smartmontools", "udev",
+    "ethtool", "fdisk", "gdisk", "hdparm", "iproute2", "ipmitool", "kexec-tools", "kmod", "lshw", "mdadm", "nvme-cli",
+    "openssl", "parted", "pciutils", "psmisc", "python3", "python3-pkg-resources", "qemu-utils", "smartmontools",
+    "udev",
 )  # fmt: skip
 MODULES = (
     "virtio_pci", "virtio_net", "virtio_blk", "virtio_scsi", "ahci", "e1000", "e1000e", "nvme", "sd_mod", "sr_mod",
@@ -69,6 +71,8 @@ def _recipe() -> str:
     sums = hashlib.sha256()
     for name in ("ramdisk.py", "init", "udhcpc-script", "static-network"):
         sums.update((HERE / name).read_bytes())
+    for file in sorted([OURS / "pyproject.toml", *OURS.glob("src/**/*.py")]):
+        sums.update(file.read_bytes())
     return sums.hexdigest()[:16]
 
 
@@ -80,7 +84,7 @@ def _build(work: Path) -> None:
         timeout_s=BUILD_S,
     )
     version = _add_kernel(work, root, made / "kernel")
-    _add_agent(root)
+    _add_agent(work, root)
     for each in LEFT_OUT:
         shutil.rmtree(root / each, ignore_errors=True)
     shutil.copy(HERE / "init", root / "init")
@@ -144,10 +148,12 @@ def _dependencies(root: Path, version: str) -> set[str]:
     return {line.split()[1] for line in done.stdout.splitlines() if line.startswith("insmod")}
 
 
-def _add_agent(root: Path) -> None:
+def _add_agent(work: Path, root: Path) -> None:
     home = root / AGENT_HOME
     words: list[str | Path] = [sys.executable, "-m", "pip", "install", "-q", "--target", home, "--no-compile", AGENT]
     run([*words, "--python-version", "3.11", "--only-binary", ":all:"], timeout_s=BUILD_S)
+    source = shutil.copytree(OURS, work / "agent")  # setuptools leaves files beside what it builds
+    run([*words[:-1], "--no-deps", "--no-build-isolation", source], timeout_s=BUILD_S)
     # Not by PYTHONPATH: parts of the agent start /usr/bin/python3 anew.
     (root / "usr/lib/python3/dist-packages/agent.pth").write_text(f"/{AGENT_HOME}\n")
 
