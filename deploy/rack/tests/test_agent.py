@@ -267,6 +267,32 @@ async def _leaves_after_a_rescue_and_a_lockdown(it: Stage) -> None:
         it.machine.pull_power(it.rack.clock())
 
 
+async def _starts_an_instance_and_its_machine_keeps_its_power(it: Stage) -> None:
+    await it.agent()
+    assert "nothing" not in it.machine.disk.shows
+    _, early = await it.run("steelyard.start_instance")
+    _, former = await it.step("kexec_instance")
+    it.machine.disk.write("5" * 64, 1, "http://x", None, 0.0)
+    _, loaded = await it.step("kexec_instance")
+    assert (await it.run("steelyard.start_instance"))[1]["command_status"] == "SUCCEEDED"
+    await it.gone()
+
+    assert "run the deploy step kexec_instance first" in early["command_error"]["details"]
+    assert "no partition" in former["command_error"]["details"]
+    assert loaded["command_result"]["deploy_result"]["kernel"] == "/boot/vmlinuz"
+    assert it.machine.stage == "instance 555555555555"
+    assert (it.machine.boots, it.machine.power(it.rack.clock())) == (1, "On")
+
+
+async def _offers_what_it_does_not_lack(it: Stage) -> None:
+    await it.agent()
+    for lacks, has in ((None, True), ("kexec_instance", False)):
+        it.fault(agent_lacks=lacks)
+        _, told = await it.run("deploy.get_deploy_steps")
+        listed = told["command_result"]["deploy_steps"]["SteelyardHardwareManager"]
+        assert [step["step"] for step in listed] == (["kexec_instance"] if has else [])
+
+
 async def _without_a_network_goes_on_with_its_disk(it: Stage) -> None:
     it.fault(no_network=True)
     it.boot()
@@ -286,4 +312,6 @@ test_an_agent_tells_what_it_found_and_packs_its_logs = on_stage(_tells_what_it_f
 test_an_agent_fails_dies_and_is_silent_as_it_is_told = on_stage(_fails_dies_and_is_silent_as_it_is_told)
 test_an_agent_calls_with_a_token_that_is_not_its_own = on_stage(_calls_with_a_token_that_is_not_its_own)
 test_an_agent_leaves_after_a_rescue_and_a_lockdown = on_stage(_leaves_after_a_rescue_and_a_lockdown)
+test_an_agent_starts_an_instance = on_stage(_starts_an_instance_and_its_machine_keeps_its_power)
+test_an_agent_offers_what_it_does_not_lack = on_stage(_offers_what_it_does_not_lack)
 test_a_machine_without_a_network_goes_on_with_its_disk = on_stage(_without_a_network_goes_on_with_its_disk)

@@ -131,6 +131,26 @@ def test_an_image_that_boot_serves_is_fetched_first_and_told_by_its_sum(ground: 
     assert info["disk_format"] == "raw"
 
 
+def test_an_image_larger_than_the_disk_is_refused_before_the_machine_boots_and_before_the_agent_hears_of_it(
+    ground: Stage,
+) -> None:
+    image = ground.folder / "files" / "disk.raw"
+    with image.open("wb") as file:
+        file.truncate((4 << 30) + 512)
+    ground.node["instance_info"] = {"image_source": f"file://{image}"}
+    ground.fetched("deploy", "prepare")
+    ground.agent_up()
+    assert isinstance(ground.fetched("deploy", "write_image"), Wait)  # nobody knows its disks
+    ground.inventory.nodes[NODE]["disks"] = [{"name": "/dev/vda", "size": 4 << 30}]
+
+    for step in ("prepare", "write_image"):
+        refused = error(ground.fetched("deploy", step))
+        assert isinstance(refused, InvalidRequest)
+        assert f"{(4 << 30) + 512} bytes" in refused.message
+        assert "/dev/vda" in refused.message
+    assert ground.agent.names == ["deploy.execute_deploy_step"]
+
+
 def test_a_partition_image_needs_its_sizes_and_gets_a_loader_for_its_root(up: Stage) -> None:
     up.node["instance_info"] |= {"image_type": "partition", "root_gb": 10, "swap_mb": "64", "ephemeral_gb": 1}
     up.node["properties"]["capabilities"] = "boot_mode:uefi"

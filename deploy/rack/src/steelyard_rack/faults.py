@@ -42,6 +42,8 @@ class Faults:
     agent_silent: bool = False
     agent_dies: str = ""
     agent_fails: str = ""
+    agent_lacks: str = ""
+    installer_fails: str = ""
     agent_token: str = ""
     agent_of: str = ""
     slow_agent: float = 1.0
@@ -76,6 +78,8 @@ MEANINGS = {
     "agent_silent": "the ramdisk boots and its agent calls nobody",
     "agent_dies": "the agent dies as it begins this step or command (write_image …), or at a 'heartbeat'",
     "agent_fails": "this step or command of the agent fails with a text: STEP=TEXT",
+    "agent_lacks": "the ramdisk's agent does not offer this step (kexec_instance …)",
+    "installer_fails": "the installer (Anaconda) fails with this text",
     "agent_token": "the agent calls with a 'wrong' token, or with the 'replayed' one of the boot before",
     "agent_of": "the agent says that it is that of this other machine",
     "slow_agent": "what the agent does takes so many times longer",

@@ -11,13 +11,14 @@ from typing import Any
 from ..boot.world import World
 from ..machine import Machine
 from . import findings, work
-from .answers import SYNC, VERSION
+from .answers import KEXEC, KINDS, SYNC, VERSION, Answer, CommandFailed, steps
 from .calls import MASK, Home, Orders
 from .desk import FAILED, MISMATCH, SUCCEEDED, Desk, Reply
 from .work import WorkFailed
 
 RETRY_S, FIRST_LOOK_S, LONGEST_LOOK_S = (5.0, 10.0), 1.0, 10.0
 BEATS_AT = (0.3, 0.6)  # of the time after which it would be taken for dead
+START_S = 1.0  # from the answer to the start of an instance
 WORN_OUT = 5  # tries of the inspection call-back
 
 
@@ -38,6 +39,7 @@ class Agent:
         self._over = asyncio.Event()
         self._node = ""
         self._beats_s = 300.0
+        self._has_kernel = False
 
     async def run(self) -> str:
         """→ what is left running when it serves no more. Raises Died."""
@@ -152,15 +154,27 @@ class Agent:
         def hardware(_params: dict[str, Any]) -> Any:
             return findings.inventory(self.machine, self._bmc_address)["inventory"]
 
+        def listed(kind: str) -> Answer:
+            return lambda _params: steps(kind, self.machine.faults.agent_lacks)
+
         return {
             **SYNC, "log.collect_system_logs": logs, "rescue.finalize_rescue": rescue, "system.lockdown": lockdown,
-            "poll.get_hardware_info": hardware,
+            "poll.get_hardware_info": hardware, "steelyard.start_instance": self._start_instance,
+            **{f"{kind}.get_{kind}_steps": listed(kind) for kind in KINDS},
         }  # fmt: skip
 
-    def _leave(self, stage: str) -> None:
+    def _start_instance(self, _params: dict[str, Any]) -> dict[str, str]:
+        """The machine's power stays as it is. Raises CommandFailed."""
+        self._fails_at("steelyard.start_instance", "start_instance")
+        if not self._has_kernel:
+            raise CommandFailed("no instance is loaded: run the deploy step kexec_instance first")
+        self._leave(self.machine.disk.shows, START_S * self._world.pace)
+        return {"result": "the instance starts now"}
+
+    def _leave(self, stage: str, after_s: float = 0.0) -> None:
         """It answers this one command, and no more."""
         self.machine.stage = stage
-        asyncio.get_running_loop().call_later(0.1, self._over.set)
+        asyncio.get_running_loop().call_later(max(after_s, 0.1), self._over.set)
 
     def _begun(self, command: dict[str, Any], name: str, params: dict[str, Any]) -> None:
         task = asyncio.ensure_future(self._do(command, name, params))
@@ -171,10 +185,10 @@ class Agent:
         step = params.get("step") or {}
         words = f"{name} {step.get('step', '')}".rstrip()
         self._lines.append(f"{words} begins")
-        status, error = SUCCEEDED, None
+        status, error, told = SUCCEEDED, None, None
         try:
             self._dies_at(name, str(step.get("step", "")))
-            status = await self._done(name, params, step)
+            status, told = await self._done(name, params, step)
         except WorkFailed as failure:
             status, error = FAILED, str(failure)
         except Died:
@@ -182,24 +196,25 @@ class Agent:
             self.machine.stage = "a ramdisk whose agent died"
             self._over.set()
             return
-        self.desk.end(command, status, error)
+        self.desk.end(command, status, error, told=told)
         self._keep(words, status)
         self._lines.append(f"{words} ends: {status} {error or ''}")
         self._soon.set()
 
-    async def _done(self, name: str, params: dict[str, Any], step: dict[str, Any]) -> str:
-        """→ the status it ends with. Raises WorkFailed."""
+    async def _done(self, name: str, params: dict[str, Any], step: dict[str, Any]) -> tuple[str, Any]:
+        """→ the status it ends with, and what it tells besides. Raises WorkFailed."""
         kind = name.partition(".")[0]
         version = params.get(f"{kind}_version")
         if step and version and version != VERSION:
-            return MISMATCH
+            return MISMATCH, None
         self._fails_at(name, str(step.get("step", "")))
         if name in ("standby.power_off", "standby.run_image"):
             self._switch(is_restart=name.endswith("run_image"))
-            return SUCCEEDED
+            return SUCCEEDED, None
         deed = work.STEPS.get(step["step"], work.some_step) if step else work.COMMANDS.get(name, work.some_step)
-        await deed(self.machine, self._world.slower(self.machine.faults.slow_agent), step.get("args") or params)
-        return SUCCEEDED
+        told = await deed(self.machine, self._world.slower(self.machine.faults.slow_agent), step.get("args") or params)
+        self._has_kernel = self._has_kernel or step.get("step") == KEXEC
+        return SUCCEEDED, told
 
     def _switch(self, *, is_restart: bool) -> None:
         """The operating system goes down by itself, a moment after it said so."""

@@ -10,16 +10,32 @@ STEPS: dict[str, Any] = {
     "erase_devices_metadata": {"priority": 99, "interface": "deploy", "reboot_requested": False, "abortable": True},
     "erase_devices": {"priority": 10, "interface": "deploy", "reboot_requested": False, "abortable": True},
 }
-VERSION = {"generic_hardware_manager": "1.2"}
+KEXEC = "kexec_instance"  # loads the instance's kernel; brought by steelyard-agent
+BROUGHT: dict[str, Any] = {
+    KEXEC: {"priority": 0, "interface": "deploy", "reboot_requested": False, "abortable": False},
+}  # fmt: skip
+VERSION = {"generic_hardware_manager": "1.2", "steelyard": "1"}
 KINDS = ("clean", "deploy", "service")
 Answer = Callable[[dict[str, Any]], Any]
 
 
-def _steps(kind: str) -> Answer:
+class CommandFailed(Exception):
+    """The text is what the agent says of it."""
+
+
+def steps(kind: str, lacks: str = "") -> dict[str, Any]:
+    """What it can do. ``lacks``: a step that this one cannot."""
     unasked = {} if kind == "clean" else {"priority": 0}
-    listed = [{"step": name, **rest, **unasked} for name, rest in STEPS.items()]
-    told = {f"{kind}_steps": {"GenericHardwareManager": listed}, "hardware_manager_version": VERSION}
-    return lambda _params: told
+    listed = {"GenericHardwareManager": STEPS} | ({"SteelyardHardwareManager": BROUGHT} if kind == "deploy" else {})
+    told = {
+        manager: [{"step": name, **rest, **unasked} for name, rest in each.items() if name != lacks]
+        for manager, each in listed.items()
+    }
+    return {f"{kind}_steps": told, "hardware_manager_version": VERSION}
+
+
+def _steps(kind: str) -> Answer:
+    return lambda _params: steps(kind)
 
 
 # Synchronous commands: name → what they answer.
@@ -32,4 +48,5 @@ SYNC: dict[str, Answer] = {
     "system.lockdown": lambda _params: None,
     "poll.get_hardware_info": lambda _params: {"interfaces": [{"mac_address": "52:54:00:00:00:01"}]},
     "poll.set_node_info": lambda _params: None,
+    "steelyard.start_instance": lambda _params: {"result": "the instance starts now"},
 }

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .answers import SYNC, Answer
+from .answers import SYNC, Answer, CommandFailed
 
 ASYNC = frozenset({
     "clean.execute_clean_step", "deploy.execute_deploy_step", "service.execute_service_step", "standby.power_off",
@@ -75,20 +75,25 @@ class Desk:
             self._params[command["id"]] = params
             self.commands.append(command)
             if name in self.sync:
-                command |= {"command_status": SUCCEEDED, "command_result": self.sync[name](params)}
+                try:
+                    command |= {"command_status": SUCCEEDED, "command_result": self.sync[name](params)}
+                except CommandFailed as failure:
+                    self.end(command, FAILED, str(failure))
             else:
                 self.begun(command, name, params)
             return 200, dict(command)
 
     def end(
-        self, command: dict[str, Any], status: str = SUCCEEDED, error: str | None = None, result: Any = None
-    ) -> None:
-        """A command ends. ``result`` None: as the real one answers; ``error``: what it says."""
+        self, command: dict[str, Any], status: str = SUCCEEDED, error: str | None = None, result: Any = None,
+        told: Any = None,
+    ) -> None:  # fmt: skip
+        """A command ends. ``result`` None: as the real one answers, with what the step ``told``; ``error``: what it
+        says."""
         with self._lock:
             if error is not None:
                 command["command_error"] = {"type": "Oops", "code": 500, "message": "failed", "details": error}
             elif status == SUCCEEDED:
-                command["command_result"] = self._echo(command) if result is None else result
+                command["command_result"] = self._echo(command, told) if result is None else result
             command["command_status"] = status
 
     def restart(self) -> None:
@@ -96,10 +101,10 @@ class Desk:
         with self._lock:
             self.commands.clear()
 
-    def _echo(self, command: dict[str, Any]) -> Any:
+    def _echo(self, command: dict[str, Any], told: Any) -> Any:
         kind = command["command_name"].removeprefix("execute_").removesuffix("_step")
         step = self._params[command["id"]].get("step")
-        return {f"{kind}_result": None, f"{kind}_step": step} if step else {"result": command["command_name"]}
+        return {f"{kind}_result": told, f"{kind}_step": step} if step else {"result": command["command_name"]}
 
 
 def fault(text: str) -> dict[str, str]:

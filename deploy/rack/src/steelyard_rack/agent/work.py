@@ -10,17 +10,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ..boot.world import World
+from ..disk import IMAGE
 from ..machine import Machine
 from ..web import FetchFailed
+from .answers import KEXEC, CommandFailed
 
 WIPE_S, ERASE_S, LOADER_S, STEP_S = (2.0, 4.0), (20.0, 60.0), (3.0, 6.0), (1.0, 3.0)
-PREPARE_S, AFTER_IMAGE_S = (1.0, 2.0), (2.0, 4.0)
+PREPARE_S, AFTER_IMAGE_S, LOAD_S = (1.0, 2.0), (2.0, 4.0), (1.0, 3.0)
 LENGTHS = {32: "md5", 64: "sha256", 128: "sha512"}
 Params = Mapping[str, Any]
-Work = Callable[[Machine, World, Params], Awaitable[None]]
+Work = Callable[[Machine, World, Params], Awaitable[Any]]  # → what it tells besides
 
 
-class WorkFailed(Exception):
+class WorkFailed(CommandFailed):
     """A command failed; the text is what the agent says of it."""
 
 
@@ -88,6 +90,13 @@ async def install_loader(_machine: Machine, world: World, _args: Params) -> None
     await world.spend(*LOADER_S)
 
 
+async def load_kernel(machine: Machine, world: World, _args: Params) -> dict[str, str]:
+    await world.spend(*LOAD_S)
+    if machine.disk.holds != IMAGE:
+        raise WorkFailed("no partition of the disk has a boot loader's configuration")
+    return {"kernel": "/boot/vmlinuz", "initrd": "/boot/initrd.img", "arguments": "root=/dev/sda1"}
+
+
 async def some_step(_machine: Machine, world: World, _args: Params) -> None:
     """One that takes its time and leaves nothing that could be seen."""
     await world.spend(*STEP_S)
@@ -98,6 +107,7 @@ STEPS: Mapping[str, Work] = {
     "erase_devices_express": wipe,
     "erase_devices": erase,
     "write_image": write_image,
+    KEXEC: load_kernel,
 }
 COMMANDS: Mapping[str, Work] = {
     "standby.prepare_image": write_image,

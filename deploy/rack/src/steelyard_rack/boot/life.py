@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from ..agent.agent import Agent, Died
 from ..agent.calls import Orders
+from ..installer import anaconda
+from ..installer.anaconda import Anaconda
 from ..machine import Machine
 from ..web import FetchFailed, Web
 from . import cd
@@ -125,8 +127,11 @@ class Life:
         machine = self._machine
         machine.stage = "a ramdisk starts"
         await self._world.spend(*KERNEL_S)
-        orders = Orders.of(arguments, parameters)
-        if orders is None:
+        orders, install = Orders.of(arguments, parameters), anaconda.Orders.of(arguments)
+        if install is not None:
+            machine.stage = "an installer"
+            machine.stage = await Anaconda(machine, self._world, install, self._keep_installer).run()
+        elif orders is None:
             machine.stage = "an instance in memory"
         elif machine.faults.agent_silent:
             machine.stage = "a ramdisk whose agent says nothing"
@@ -155,6 +160,9 @@ class Life:
             raise
         self._keep(f"GET {path}", f"{count} bytes in {self._world.clock() - began:.3f} s")
         return count
+
+    def _keep_installer(self, operation: str, outcome: str) -> None:
+        self._world.record.add(self._machine.identity.name, "installer", operation[:120], outcome)
 
     def _keep(self, operation: str, outcome: str) -> None:
         self._world.record.add(self._machine.identity.name, "boot", operation[:120], outcome)
