@@ -89,6 +89,14 @@ class BootMachine:
         """The byte of the console from which on all is new."""
         return self.console_file.stat().st_size if self.console_file.exists() else 0
 
+    def last_said_at(self) -> float:
+        """When it last wrote something, in seconds since 1970. Errors: OSError, if it never did."""
+        return self.console_file.stat().st_mtime
+
+    def qemu_pid(self) -> int | None:
+        """The process that it is since it was last switched on."""
+        return self._hypervisor.qemu_pid(self.name)
+
     def wait_said(self, words: str, since: int, timeout_s: float) -> None:
         what = f"{self.name} says {words!r} on its serial console"
         wait_until(lambda: words in self.said(since), what, timeout_s=timeout_s, every_s=0.5)

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from steelyard_lab import disk
+from steelyard_lab import disk, kexec
 from steelyard_lab.agent.instance_image import NAME, Image
 from steelyard_lab.baremetal import Baremetal
 from steelyard_lab.boot_machine import BootMachine, Firmware
@@ -141,6 +141,17 @@ class Living:
             self._baremetal.wait_state(self._node, "active", timeout_s=DEPLOY_S)
 
         return f"{service} killed when half of the image was there; " + self._deployed(deploy)
+
+    def _rebuild_by_kexec(self) -> str:
+        """The same image again. The first time the firmware started it, now the agent does."""
+        proof = kexec.Proof(self._node, self._machine, self._stage.plane.clients)
+        wanted = json.dumps({"kexec": "true", "boot_mode": self._life.firmware.mode})
+        self._baremetal.run("node", "set", self._node, "--instance-info", f"capabilities={wanted}")
+        since = self._machine.mark()
+        self._baremetal.run("node", "rebuild", self._node, "--config-drive", self._config_drive())
+        proof.wait_for_agent(since, DEPLOY_S, lambda: self._baremetal.check_not_failed(self._node))
+        self._baremetal.wait_state(self._node, "active", timeout_s=DEPLOY_S)
+        return f"{self._started(since, config_drive=True)}; {proof.seen(since)}"
 
     def _deployed(self, deploy: Callable[[], None]) -> str:
         image = self._stage.image.qcow2

@@ -22,6 +22,7 @@ what the machine itself did. The agent is ironic-python-agent as it comes from P
 | uefi-ipxe | UEFI PXE to iPXE by TFTP; boot is killed (SIGKILL) when half of the image has come; rescue and back |
 | uefi-http | UEFI HTTP boot; inventory is killed when half of the image has come |
 | uefi-raid | software RAID-1 made by the agent; one disk pulled afterwards |
+| uefi-kexec | deployed, then rebuilt with the instance started by the agent (kexec) instead of the firmware |
 | uefi-media | virtual CD, static addresses (`network_data`), no DHCP; disk's metadata erased first |
 | uefi-reverse | the same, and no path from the machine to the API: Steelyard calls the agent |
 | bios-volume | no disk: boots from an iSCSI volume |
