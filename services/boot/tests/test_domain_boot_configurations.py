@@ -208,14 +208,23 @@ def test_grub_itself_takes_every_configuration(tmp_path: object) -> None:
     checker = shutil.which("grub-script-check") or shutil.which("grub2-script-check")
     if checker is None:
         pytest.skip("grub-script-check is not installed")
-    texts = [grub.config(model("a=b c", "quiet", "x=$6$abc"), place), grub.LOCAL, grub.entry("(http,[fd00::1]:80)")]
+    texts = [grub.config(model("a=b c", "quiet", "x=$6$abc"), place), grub.LOCAL, grub.entry()]
 
     for text in texts:
         done = subprocess.run([checker], input=text, text=True, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
 
 
-def test_grub_finds_files_over_ipv4_and_ipv6_by_the_same_rule_and_never_by_https() -> None:
+def test_the_entry_of_grub_ends_with_the_nodes_own_configuration() -> None:
+    lines = grub.entry().splitlines()
+
+    assert lines[1] == 'if ! source "/grub.cfg-01-${net_default_mac}"; then'
+    assert all(line.startswith("  ") for line in lines[2:-1])
+    assert lines[-1] == "fi"
+
+
+def test_grub_finds_others_files_by_their_host_ours_where_it_came_from_and_never_by_https() -> None:
+    assert grub.over_http("/a/b?c=d") == "/a/b?c=d"
     assert grub.over_http("http://192.0.2.1:8080/a/b?c=d") == "(http,192.0.2.1:8080)/a/b?c=d"
     assert grub.over_http("http://[2001:db8::1]/a") == "(http,[2001:db8::1])/a"
     with pytest.raises(Unsupported, match="https"):

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from steelyard_lab import loaders
 from steelyard_lab.agent.built import Built
 from steelyard_lab.baremetal import Baremetal
 from steelyard_lab.boot_machine import BootMachine
@@ -63,7 +64,10 @@ def _start(stack: ExitStack, folder: Path, options: Options) -> list[Part]:
     machines = _switched_machines(stack, folder, bmcs, environ)
     built = Built.read(options.built)
     _say("starting the control plane: steelyard up")
-    settings = {**network.settings(), **built.settings(), "STEELYARD_AGENT_LOGS_DIR": str(folder / "agent-logs")}
+    settings = {
+        **network.settings(), **built.settings(), **loaders.settings(_new(folder / "loaders")),
+        "STEELYARD_AGENT_LOGS_DIR": str(folder / "agent-logs"),
+    }  # fmt: skip
     plane = stack.enter_context(control_plane(folder / "steelyard", environ, settings))
     stack.enter_context(dhcp(network, environ))
     images = stack.enter_context(image_server(built.image.raw.parent, ADDRESS, IMAGES_PORT))

@@ -41,7 +41,13 @@ def quoted(text: str) -> str:
 
 
 def over_http(url: str) -> str:
-    """``(http,host:port)/path`` of a URL. Errors: Unsupported for https, which GRUB does not speak."""
+    """``(http,host:port)/path`` of a URL. A path alone stays: it is below ``$root``, where GRUB itself came from.
+
+    Ours are paths alone: GRUB leaves its port out of the header Host (Debian's 2.06), and versions differ in how a
+    port is written. Errors: Unsupported for https, which GRUB does not speak.
+    """
+    if url.startswith("/"):
+        return url
     parts = urlsplit(url)
     if parts.scheme != "http":
         raise Unsupported(f"GRUB fetches over http only, not {parts.scheme}: {url}")
@@ -63,16 +69,17 @@ menuentry 'local disk' {
 """
 
 
-def entry(prefix: str) -> str:
-    """What GRUB reads when nothing by its MAC was found: asks once more, by MAC. ``prefix``: where we are, for GRUB."""
+def entry() -> str:
+    """What GRUB reads when nothing by its MAC was found: asks once more, by MAC."""
     return "\n".join([
-        "# The entry: finds the configuration of the machine that runs it.",
-        f'source {quoted(prefix + "/grub.cfg-01-")}"${{net_default_mac}}"',
-        "echo 'No boot configuration is kept for this machine.'",
-        'echo "  MAC address ${net_default_mac}"',
-        "echo 'Enrol it, and give it something to do. It restarts in 180 s.'",
-        "sleep 180",
-        "reboot",
+        "# The entry: finds the configuration of the machine that runs it. GRUB goes on behind a `source` that worked.",
+        'if ! source "/grub.cfg-01-${net_default_mac}"; then',
+        "  echo 'No boot configuration is kept for this machine.'",
+        '  echo "  MAC address ${net_default_mac}"',
+        "  echo 'Enrol it, and give it something to do. It restarts in 180 s.'",
+        "  sleep 180",
+        "  reboot",
+        "fi",
     ]) + "\n"  # fmt: skip
 
 

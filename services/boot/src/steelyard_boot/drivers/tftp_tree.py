@@ -32,7 +32,7 @@ class TftpTree:
             for name, file in self._loaders.all().items():
                 _copy(file, self._root / name)
             for name in ("grub.cfg", "grub/grub.cfg"):
-                _write(self._root / name, grub.entry(""))
+                _write(self._root / name, grub.entry())
             _write(self._root / "pxelinux.cfg" / "default", pxelinux.UNKNOWN)
         except OSError as error:
             raise Unavailable(f"the TFTP root {self._root} cannot be written: {error.strerror}") from error

@@ -60,12 +60,12 @@ def _grub_routes(pages: Blueprint, scripts: Scripts) -> None:
     @pages.get("/grub.cfg")
     @pages.get("/<path:_folder>/grub.cfg")
     def grub_entry(_folder: str = "") -> Response:
-        return _text(_or(lambda: scripts.grub(_by_address(), _host()), lambda: grub.entry(f"(http,{_host()})")))
+        return _text(_or(lambda: scripts.grub(_by_address()), grub.entry))
 
     @pages.get("/grub.cfg-<name>")
     @pages.get("/<path:_folder>/grub.cfg-<name>")
     def grub_config(name: str, _folder: str = "") -> Response:
-        return _text(scripts.grub(_by_name(name), _host()))
+        return _text(scripts.grub(_by_name(name)))
 
 
 def _pxelinux_routes(pages: Blueprint, scripts: Scripts) -> None:

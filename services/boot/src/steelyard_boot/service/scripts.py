@@ -68,16 +68,16 @@ class Scripts:
         trouble = f"/ipxe/trouble?boot={model.boot_id}"
         return self._rendered(asked, row, lambda: ipxe.script(model, self._place(model, ""), trouble))
 
-    def grub(self, asked: Asked, host: str) -> str:
-        """``host``: as the machine wrote it, with its port. Errors: NotFound, Unsupported."""
+    def grub(self, asked: Asked) -> str:
+        """Errors: NotFound, Unsupported."""
         row = self._find(asked)
         if row is None:
             return grub.LOCAL
-        place = self._place(row.model, f"http://{host}")
+        place = self._place(row.model, "")
         return self._rendered(asked, row, lambda: grub.config(row.model, lambda file: grub.over_http(place(file))))
 
     def pxelinux(self, asked: Asked, host: str) -> str:
-        """The same for PXELINUX over HTTP. Errors: NotFound, Unsupported."""
+        """PXELINUX over HTTP. ``host``: as the machine wrote it, with its port. Errors: NotFound, Unsupported."""
         row = self._find(asked)
         if row is None:
             return pxelinux.LOCAL
