@@ -1,0 +1,84 @@
+"""Instances that their ramdisk's agent starts: no power is switched for them, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from steelyard_common.testing import eventually
+from steelyard_local.testing import running_suite
+
+from .processes import kill
+from .test_rack_deploys import NOT_CLEANED, QUICK, Fleet, image_of
+
+LOADED = "deploy.execute_deploy_step kexec_instance"
+STARTED = "steelyard.start_instance"
+LACKS, CANNOT = "this ramdisk has no step deploy.kexec_instance", "GRUB's configuration has no entry"
+
+
+@pytest.mark.slow
+def test_an_agent_starts_the_instance_though_boot_is_killed_and_what_cannot_goes_through_the_firmware() -> None:
+    with running_suite("--rack", "4", "--rack-pace", "0.02", environment={**QUICK, **NOT_CLEANED}) as suite:
+        fleet = Fleet(suite)
+        well, killed, lacking, failing = fleet.names
+        fleet.go("manage", "manageable")
+        fleet.go("provide", "available")
+        ask_for_kexec(fleet)
+        fleet.rack.set_faults(lacking, {"agent_lacks": "kexec_instance"})
+        fleet.rack.set_faults(failing, {"agent_fails": f"kexec_instance={CANNOT}"})
+
+        fleet.rack.clear_record()
+        fleet.ask("active", [well, lacking, failing])
+        fleet.see("active", [well, lacking, failing])
+        fleet.ask("active", [killed])
+        eventually(lambda: commands(fleet, killed).count(LOADED), timeout_s=90, every_s=0.05)
+        kill(suite.pid, "boot")
+        fleet.see("active", [killed])
+
+        assert [boots(fleet, name) for name in fleet.names] == [1, 1, 2, 2]
+        for name in (well, killed):
+            assert sum(fleet.rack.power_actions()[name].values()) == 1, "on, into the ramdisk"
+            assert STARTED in commands(fleet, name)
+            assert any("the instance is started by kexec: /boot/vmlinuz" in text for text in told(fleet, name))
+            assert [boot["outcome"] for boot in fleet.operator.ask("GET", f"/v1/nodes/{name}/boots")["boots"]] == [
+                "booted"
+            ]
+        for name, reason in ((lacking, LACKS), (failing, CANNOT)):
+            assert any(reason in text for text in told(fleet, name))
+            assert STARTED not in commands(fleet, name)
+        for machine in fleet.rack.machines():
+            assert (machine["power"], machine["disk"]["holds"]) == ("On", "image")
+            eventually(lambda name=machine["name"]: fleet.rack.machine(name)["stage"].startswith("instance"))
+
+        fleet.go("rebuild", "active", [well])
+        assert boots(fleet, well) == 2, "into the ramdisk once more"
+        fleet.go("deleted", "available", [well])
+        assert (fleet.rack.machine(well)["power"], boots(fleet, well)) == ("Off", 2)
+
+
+def ask_for_kexec(fleet: Fleet) -> None:
+    info = {**image_of(fleet.rack), "capabilities": {"kexec": "true"}}
+    for name in fleet.names:
+        fleet.operator.ask("PATCH", f"/v1/nodes/{name}", [{"op": "add", "path": "/instance_info", "value": info}])
+    eventually(lambda: all(is_valid(fleet, name) for name in fleet.names), timeout_s=60, every_s=0.2)
+
+
+def is_valid(fleet: Fleet, name: str) -> bool:
+    """For a deployment; a worker may only just be announcing itself."""
+    return bool(fleet.operator.ask("GET", f"/v1/nodes/{name}/validate")["deploy"]["result"])
+
+
+def boots(fleet: Fleet, name: str) -> int:
+    """How often its firmware has started it."""
+    return int(fleet.rack.machine(name)["boots"])
+
+
+def commands(fleet: Fleet, name: str) -> list[str]:
+    """That its agent has carried out."""
+    return [entry["operation"] for entry in fleet.rack.record(name) if entry["outcome"] == "SUCCEEDED"]
+
+
+def told(fleet: Fleet, name: str) -> list[str]:
+    """What its timeline says of its steps."""
+    rows: list[dict[str, Any]] = fleet.operator.ask("GET", f"/v1/nodes/{name}/timeline?limit=200")["timeline"]
+    return [str(row["detail"]) for row in rows if row["kind"] == "step"]
