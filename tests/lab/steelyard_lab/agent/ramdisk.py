@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,27 +52,28 @@ class Ramdisk:
 
 def ramdisk(cache: Path) -> Ramdisk:
     """From the cache, or built into it. Errors: LabError, with the words of the tool that failed."""
-    home = cache / f"ramdisk-{_recipe()}"
-    names = {"kernel": "kernel", "initrd": "ramdisk", "modules": "modules", "busybox": "busybox", "mdadm": "mdadm"}
-    made = Ramdisk(**{field: home / name for field, name in names.items()})
-    if not made.initrd.exists():
-        work = cache / f"building-{os.getpid()}"
-        work.mkdir(parents=True)
-        try:
+    home = cache / f"ramdisk-{_sum(HERE / name for name in ('ramdisk.py', 'init', 'udhcpc-script', 'static-network'))}"
+    ours = home / f"ramdisk-{_sum([OURS / 'pyproject.toml', *sorted(OURS.glob('src/**/*.py'))])}"
+    names = {"kernel": "kernel", "modules": "modules", "busybox": "busybox", "mdadm": "mdadm"}
+    made = Ramdisk(initrd=ours, **{field: home / name for field, name in names.items()})
+    work = cache / f"building-{os.getpid()}"
+    work.mkdir(parents=True)
+    try:
+        if not made.kernel.exists():
             _build(work)
             shutil.rmtree(home, ignore_errors=True)
             (work / "made").rename(home)
-        finally:
-            shutil.rmtree(work)
+        if not made.initrd.exists():
+            _add_ours(work, home / "base").rename(made.initrd)
+    finally:
+        shutil.rmtree(work)
     return made
 
 
-def _recipe() -> str:
-    """What it is made of, in a word."""
+def _sum(files: Iterable[Path]) -> str:
+    """What something is made of, in a word."""
     sums = hashlib.sha256()
-    for name in ("ramdisk.py", "init", "udhcpc-script", "static-network"):
-        sums.update((HERE / name).read_bytes())
-    for file in sorted([OURS / "pyproject.toml", *OURS.glob("src/**/*.py")]):
+    for file in files:
         sums.update(file.read_bytes())
     return sums.hexdigest()[:16]
 
@@ -84,7 +86,7 @@ def _build(work: Path) -> None:
         timeout_s=BUILD_S,
     )
     version = _add_kernel(work, root, made / "kernel")
-    _add_agent(work, root)
+    _add_agent(root)
     for each in LEFT_OUT:
         shutil.rmtree(root / each, ignore_errors=True)
     shutil.copy(HERE / "init", root / "init")
@@ -103,7 +105,7 @@ def _build(work: Path) -> None:
     shutil.copytree(root / "lib/modules", made / "modules")
     shutil.copy(root / "bin/busybox", made / "busybox")
     _take_out(root, "/sbin/mdadm", made / "mdadm")
-    _pack(root, made / "ramdisk")
+    _pack(root, made / "base")
 
 
 def _mirror() -> str:
@@ -148,14 +150,26 @@ def _dependencies(root: Path, version: str) -> set[str]:
     return {line.split()[1] for line in done.stdout.splitlines() if line.startswith("insmod")}
 
 
-def _add_agent(work: Path, root: Path) -> None:
+def _add_agent(root: Path) -> None:
     home = root / AGENT_HOME
-    words: list[str | Path] = [sys.executable, "-m", "pip", "install", "-q", "--target", home, "--no-compile", AGENT]
-    run([*words, "--python-version", "3.11", "--only-binary", ":all:"], timeout_s=BUILD_S)
-    source = shutil.copytree(OURS, work / "agent")  # setuptools leaves files beside what it builds
-    run([*words[:-1], "--no-deps", "--no-build-isolation", source], timeout_s=BUILD_S)
+    _install(home, AGENT, "--python-version", "3.11", "--only-binary", ":all:")
     # Not by PYTHONPATH: parts of the agent start /usr/bin/python3 anew.
     (root / "usr/lib/python3/dist-packages/agent.pth").write_text(f"/{AGENT_HOME}\n")
+
+
+def _add_ours(work: Path, base: Path) -> Path:
+    """→ a ramdisk of two archives, which the kernel unpacks one after the other. Made in a second or two."""
+    root, made = work / "ours", work / "with-ours"
+    source = shutil.copytree(OURS, work / "source")  # setuptools leaves files beside what it builds
+    _install(root / AGENT_HOME, source, "--no-deps", "--no-build-isolation")
+    shutil.copy(base, made)
+    _pack(root, made)
+    return made
+
+
+def _install(home: Path, what: str | Path, *words: str) -> None:
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "install", "-q", "--target", home, "--no-compile"]
+    run([*pip, *words, what], timeout_s=BUILD_S)
 
 
 def _take_out(root: Path, program: str, to: Path) -> None:
@@ -168,5 +182,6 @@ def _take_out(root: Path, program: str, to: Path) -> None:
 
 
 def _pack(root: Path, ramdisk: Path) -> None:
-    script = f"cd {root} && find . -mount | cpio -o -H newc --quiet | zstd -q -6 -T2 -o {ramdisk}"
+    """At the end of what is there."""
+    script = f"cd {root} && find . -mount | cpio -o -H newc --quiet | zstd -q -6 -T2 >>{ramdisk}"
     run(["sh", "-c", script], timeout_s=BUILD_S)
