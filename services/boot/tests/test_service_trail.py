@@ -228,6 +228,20 @@ def test_an_agent_that_lives_already_and_a_machine_nobody_prepared_make_no_attem
     assert desk.attempts() == []
 
 
+def test_an_instance_that_asks_for_its_address_is_no_boot(desk: Desk) -> None:
+    """As it renews it, and when the agent started it: no firmware was at work."""
+    desk.see(*WHOLE)
+    desk.boots.local(desk.node)
+
+    desk.see(Hop.DHCP)
+    assert [attempt.outcome for attempt in desk.attempts()] == [Outcome.BOOTED]
+
+    desk.clock.advance(60)
+    desk.power(True)
+    desk.see(Hop.DHCP, Hop.SCRIPT)
+    assert [len(attempt.notes) for attempt in desk.attempts()] == [3, len(WHOLE)]
+
+
 def test_what_boots_without_an_agent_has_booted_with_its_last_file(desk: Desk) -> None:
     desk.boots.prepare(desk.node, BootOf(purpose=Purpose.RAMDISK, kernel=KERNEL))
     desk.see(Hop.SCRIPT, Hop.KERNEL)

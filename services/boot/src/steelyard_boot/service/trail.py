@@ -14,6 +14,7 @@ from steelyard_common.db import Database, Transaction
 from steelyard_common.errors import SteelyardError
 from steelyard_common.telemetry import get_logger
 
+from ..domain.boot_model import Kind
 from ..domain.waterfall import FAILED, OK, Hop, Note, Outcome, ends_well, expectation, is_new, judge
 from ..store import attempts as store
 from ..store import boots
@@ -174,6 +175,8 @@ class Trail:
         if attempt is None:
             if note.hop in (Hop.LOOKUP, Hop.HEARTBEAT):
                 return  # of a machine that was up before: no attempt ends with it
+            if note.hop is Hop.DHCP and row.model.kind is Kind.DISK:
+                return  # of an instance: its firmware, if that boots over the network, will ask for more
             attempt = store.begin(row.node_uuid, row.model.boot_id, expectation(row.interface, row.model), note.at)
             round_.new.append(attempt)
         is_refused = note.hop is Hop.HEARTBEAT and note.outcome == FAILED  # a stranger must not keep an attempt open
