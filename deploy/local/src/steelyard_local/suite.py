@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -186,24 +187,17 @@ class Suite:
             return ""
 
     def _migrate(self, shared: dict[str, str]) -> None:
-        """All schemas at once: each is its service's own."""
-        started = []
-        for name in WITH_DATABASE:
-            log = self.layout.log(f"{name}-migrate")
-            with log.open("wb") as stream:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", f"steelyard_{name}", "migrate"],
-                    stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, env={**os.environ, **shared},
-                )  # fmt: skip
-            started.append((name, log, process))
-        for name, log, process in started:
-            try:
-                status = process.wait(MIGRATE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                status = process.wait()
-            if status != 0:
-                raise Unavailable(f"the schema of {name} could not be brought up to date: {tail(log)}")
+        log = self.layout.log("migrate")
+        command = [sys.executable, "-m", "steelyard_local.schemas", *WITH_DATABASE]
+        status = -1
+        with log.open("wb") as stream, contextlib.suppress(subprocess.TimeoutExpired):
+            environment = {**os.environ, **shared}
+            status = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=environment,
+                timeout=MIGRATE_S, check=False,
+            ).returncode  # fmt: skip
+        if status != 0:
+            raise Unavailable(f"the schemas could not be brought up to date: {tail(log)}")
 
     def _rack_child(self, plan: RackPlan) -> Child:
         self.layout.rack.mkdir(exist_ok=True)

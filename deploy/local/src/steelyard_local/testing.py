@@ -19,8 +19,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .prepared import Prepared
+
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 60.0
+_prepared: list[Prepared] = []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +43,19 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
+def begin_with(prepared: Prepared) -> Iterator[None]:
+    """All suites that start in this process meanwhile begin with a copy of that folder, and so in half of the time."""
+    _prepared.append(prepared)
+    yield
+    _prepared.remove(prepared)
+
+
+@contextlib.contextmanager
 def running_suite(*options: str, environment: dict[str, str] | None = None) -> Iterator[RunningSuite]:
     """``steelyard up`` in the foreground with these options, in a folder of its own; stopped and removed afterwards."""
     data = Path(tempfile.mkdtemp(prefix="steelyard-"))
+    if _prepared:
+        _prepared[-1].copy_to(data)
     port = free_port()
     program = [str(Path(sys.executable).parent / "steelyard"), "up", "--listen", f"127.0.0.1:{port}"]
     log = data.with_suffix(".log")

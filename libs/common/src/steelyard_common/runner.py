@@ -14,7 +14,6 @@ import os
 import resource
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,12 +26,12 @@ from . import settings as settings_room
 from . import telemetry
 from .errors import InvalidRequest, SteelyardError, Unavailable
 from .http import ServiceHttp, Wsgi
+from .migrating import patiently
 from .settings import CommonSettings, default_instance
 from .telemetry import get_logger
 
 log = get_logger(__name__)
 GRACE_S = 30
-MIGRATE_PATIENCE_S = 60.0
 MOST_CONNECTIONS = 4096
 S = TypeVar("S", bound=CommonSettings)
 
@@ -67,8 +66,8 @@ def main(spec: ServiceSpec[S, R], arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"steelyard-{spec.name}: {error.message}\n")
         return 2
     telemetry.configure_logging(spec.name, settings.log_level)
-    if words == ["migrate"] and spec.migrate is not None:
-        return _migrate(spec.migrate, settings)
+    if words == ["migrate"] and (migrate := spec.migrate) is not None:
+        return patiently(lambda: migrate(settings))
     if words:
         sys.stderr.write(f"usage: python -m steelyard_{spec.name.replace('-', '_')} [migrate]\n")
         return 2
@@ -91,23 +90,6 @@ def version_of(service: str) -> str:
 def _settings(spec: ServiceSpec[S, R]) -> S:
     settings = settings_room.read(spec.settings)
     return settings if settings.instance else replace(settings, instance=default_instance(spec.name))
-
-
-def _migrate(migrate: Callable[[S], None], settings: S) -> int:
-    give_up_at = time.monotonic() + MIGRATE_PATIENCE_S
-    while True:
-        try:
-            migrate(settings)
-        except Unavailable as error:
-            log.warning("migration waits for the database", reason=error.message, detail=error.detail)
-            if time.monotonic() > give_up_at:
-                return 1
-            time.sleep(1)
-        except SteelyardError as error:
-            log.error("migration is refused", reason=error.message)
-            return 1
-        else:
-            return 0
 
 
 def _nobody_waits() -> None:
