@@ -2,8 +2,15 @@
 
 import signal
 
+import pytest
+
 pytest_plugins = ["steelyard_common.testing.fixtures"]
 
 # A shell starts what is to run in the background with interrupts ignored, and all that it starts ignores them, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole suites first: two processes that run the tests file by file then end together, on the small ones."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/system/"))
