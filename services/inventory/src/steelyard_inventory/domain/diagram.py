@@ -80,9 +80,9 @@ _IN_RAMDISK: dict[Kind, dict[str, object]] = {
 _READ_THEN = (
     "Behind `deploy.read_agent_steps` the plan is made anew: the agent's steps join, as `deploy.execute_in_band`, each"
     " with a reboot behind it if it asks for one. With fast track `deploy.find_agent` comes first; if it finds the"
-    " agent running, what would boot it is left out. Where the capability `kexec` is true, `deploy.start_by_kexec` comes"
-    " before `deploy.tear_down_agent`; if the agent starts the instance, that step and the power steps behind it are"
-    " left out. How:"
+    " agent running, what would boot it is left out. Where the capability `kexec` is true, `deploy.start_by_kexec`"
+    " comes before `deploy.tear_down_agent`; if the agent starts the instance, that step and the power steps behind it"
+    " are left out. How:"
     " [what the agent says](../explanation/engine.md#what-the-agent-says)."
 )
 _BEGUN_BY: dict[Kind, str] = {
