@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pykickstart.parser import KickstartParser
@@ -163,7 +164,7 @@ def test_a_config_drive_too_large_or_with_strange_names_is_refused(files: dict[s
         sections(files)
 
 
-NODE = {
+NODE: dict[str, Any] = {
     "uuid": "n", "instance_info": {
         "kernel": "http://i/vmlinuz", "ramdisk": "http://i/initrd", "stage2": "http://i/squashfs.img",
         "image_source": "http://i/os.tgz", "image_checksum": "a" * 64,
@@ -176,7 +177,7 @@ def test_the_installer_fetches_by_itself_only_what_it_can_check() -> None:
     by = [
         made.image.by if made.image else None
         for changed in ({}, {"image_checksum": "a" * 128}, {"image_download_source": "local"})
-        for made in [installer({**NODE, "instance_info": NODE["instance_info"] | changed}, rules)]  # type: ignore[operator]
+        for made in [installer({**NODE, "instance_info": NODE["instance_info"] | changed}, rules)]
     ]
     assert by == ["http", "local", "local"]
 
@@ -190,7 +191,7 @@ def test_a_tree_needs_neither_stage2_nor_checksum_and_what_is_missing_is_named_a
 
 
 def test_what_an_instance_brings_is_its_projects_and_what_a_node_brings_its_owners() -> None:
-    info = dict(NODE["instance_info"])  # type: ignore[call-overload]
+    info = dict(NODE["instance_info"])
     node = {**NODE, "owner": "o", "lessee": "l", "driver_info": {"stage2": info.pop("stage2")}, "instance_info": info}
     wishes = installer(node, InstallRules().images).wishes
     assert (wishes["kernel"].project, wishes["kernel"].is_owners) == ("l", False)
