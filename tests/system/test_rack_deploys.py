@@ -40,13 +40,16 @@ class Wrong:
 
 
 NOBODY = ("no agent called", "/boots", "try again")
+STRANGER = ("An agent at 127.0.0.1 called at", "agent token", "switch it off", "/boots")
 WRONGS = (
     Wrong(text={"agent_dies": "write_image"}, says=("console", "begin this work again")),
     Wrong(text={"agent_fails": "write_image=No space left on device"}, says=("No space left on device", "larger disk")),
-    Wrong(on={"no_network": True}, says=NOBODY, boot="no DHCP request was seen"),
+    Wrong(on={"no_network": True}, says=NOBODY, boot="no DHCP log is read"),
     Wrong(on={"agent_silent": True}, says=NOBODY, boot="kernel and ramdisk were loaded but no agent called"),
-    Wrong(text={"agent_token": "wrong"}, says=NOBODY, boot="was refused (Invalid or missing agent token received.)"),
-    Wrong(text={"agent_token": "replayed"}, says=NOBODY, boot="was refused (Invalid or missing agent token received.)"),
+    Wrong(text={"agent_token": "wrong"}, says=STRANGER, boot="was refused (Invalid or missing agent token received.)"),
+    Wrong(
+        text={"agent_token": "replayed"}, says=STRANGER, boot="was refused (Invalid or missing agent token received.)"
+    ),
     Wrong(text={"agent_of": "{well}"}, says=NOBODY, boot="no agent called"),
 )
 REPLAYS = 5

@@ -12,9 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from steelyard_boot.domain.lookup_config import AgentRules
+from steelyard_boot.domain.refusals import of_heartbeat
 from steelyard_boot.handlers.agents import endpoints
 from steelyard_boot.service.agents import Agents
 from steelyard_boot.service.inventory import Inventory
+from steelyard_boot.service.refusals import Refusals
 from steelyard_boot.testing_inventory import SITE, InventoryTwin
 from steelyard_common.bus import MemoryBus
 from steelyard_common.certificates import certificate_pem, new_key, self_signed
@@ -38,9 +40,11 @@ class Ground:
         self.inventory = InventoryTwin(bus, {NODE: {"name": "n1"}, OTHER: {"name": "n2"}})
         inventory = Inventory(bus, SITE)
         self.came: list[tuple[str, str]] = []
+        self.noted: list[tuple[str, str]] = []
         self.agents = Agents(
             database, SEALER, inventory, clock, AgentRules(), require_tls=require_tls,
             came=lambda node, how: self.came.append((node, how)),
+            refusals=Refusals(inventory, clock, lambda node, why: self.noted.append((node, why))),
         )  # fmt: skip
         bus.serve("boot", endpoints(SITE, self.agents))
 
@@ -362,3 +366,42 @@ def test_whatever_happens_only_the_present_boots_agent_is_believed(ground: Groun
     for event in events:
         getattr(story, event)()
     story.strangers()
+
+
+def refused(ground: Ground, token: str, **more: Any) -> None:
+    with pytest.raises(InvalidRequest):
+        ground.beat(token, **more)
+
+
+def test_whoever_waits_for_an_agent_is_told_once_in_a_minute_which_one_was_refused_and_why(ground: Ground) -> None:
+    good = ground.token()
+    refused(ground, "x" * 43, url="https://root:word@192.0.2.66:9999")
+    refused(ground, "y" * 43)
+    assert len(ground.inventory.refused) == len(ground.noted) == 1
+    (told,) = ground.inventory.refused
+    assert told["node"] == NODE
+    for words in ("An agent at 192.0.2.66 called at 00:00:00 UTC", "Invalid or missing agent token", "switch it off"):
+        assert words in told["words"]
+    for secret in (good, "x" * 43, "word@"):
+        assert secret not in told["words"]
+
+    ground.clock.advance(61)
+    refused(ground, good, url="https://192.0.2.67:9999/\n<b>", version="")
+    assert "Build the ramdisk with ironic-python-agent 12 or newer" in ground.inventory.refused[-1]["words"]
+    assert len(ground.noted) == 2
+
+
+def test_a_token_that_is_asked_for_again_is_told_of_unless_it_came_on_the_medium(ground: Ground) -> None:
+    ground.token()
+    assert ground.inventory.refused == []
+    ground.token()
+    assert "asked for its token at 00:00:00 UTC" in ground.inventory.refused[0]["words"]
+
+    ground.agents.expect(OTHER, ground.agents.sealed_token())
+    ground.token(OTHER)
+    assert [each["node"] for each in ground.inventory.refused] == [NODE]
+
+
+@pytest.mark.parametrize("url", ["", "https://[", "https://bad host/", "https://" + "a" * 200])
+def test_an_address_that_is_none_is_not_repeated(url: str) -> None:
+    assert "An agent of no known address called" in of_heartbeat(url, "for a reason", SetClock()())

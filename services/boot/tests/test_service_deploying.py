@@ -22,6 +22,7 @@ from steelyard_common.testing import SetClock
 from steelyard_rack.agent.answers import VERSION
 
 from services.boot.tests.agent_stage import NODE, SEALER, SHA, Stage, stage
+from services.boot.tests.image_headers import qcow2
 
 ERASE = {"interface": "deploy", "step": "erase_devices_metadata", "priority": 99, "args": {}}
 IN_BAND: dict[str, Any] = {"kind": "clean", "step": ERASE, "version": VERSION}
@@ -132,23 +133,23 @@ def test_an_image_that_boot_serves_is_fetched_first_and_told_by_its_sum(ground: 
 
 
 def test_an_image_larger_than_the_disk_is_refused_before_the_machine_boots_and_before_the_agent_hears_of_it(
-    ground: Stage,
+    database: Database, memory_bus: MemoryBus, clock: SetClock, tmp_path: Path
 ) -> None:
-    image = ground.folder / "files" / "disk.raw"
-    with image.open("wb") as file:
-        file.truncate((4 << 30) + 512)
-    ground.node["instance_info"] = {"image_source": f"file://{image}"}
-    ground.fetched("deploy", "prepare")
-    ground.agent_up()
-    assert isinstance(ground.fetched("deploy", "write_image"), Wait)  # nobody knows its disks
-    ground.inventory.nodes[NODE]["disks"] = [{"name": "/dev/vda", "size": 4 << 30}]
+    with stage(database, memory_bus, clock, tmp_path, force_raw_images=False) as ground:
+        image = ground.folder / "files" / "disk.qcow2"
+        image.write_bytes(qcow2((4 << 30) + 512))
+        ground.node["instance_info"] = {"image_source": f"file://{image}"}
+        ground.fetched("deploy", "prepare")
+        ground.agent_up()
+        assert isinstance(ground.fetched("deploy", "write_image"), Wait)  # nobody knows its disks
+        ground.inventory.nodes[NODE]["disks"] = [{"name": "/dev/vda", "size": 4 << 30}]
 
-    for step in ("prepare", "write_image"):
-        refused = error(ground.fetched("deploy", step))
-        assert isinstance(refused, InvalidRequest)
-        assert f"{(4 << 30) + 512} bytes" in refused.message
-        assert "/dev/vda" in refused.message
-    assert ground.agent.names == ["deploy.execute_deploy_step"]
+        for step in ("prepare", "write_image"):
+            refused = error(ground.fetched("deploy", step))
+            assert isinstance(refused, InvalidRequest)
+            assert f"{(4 << 30) + 512} bytes" in refused.message
+            assert "/dev/vda" in refused.message
+        assert ground.agent.names == ["deploy.execute_deploy_step"]
 
 
 def test_a_partition_image_needs_its_sizes_and_gets_a_loader_for_its_root(up: Stage) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
 from steelyard_common.errors import NotFound
 from steelyard_inventory.domain import ramdisks
+from steelyard_inventory.domain.inspection_data import InspectionData
 from steelyard_inventory.domain.ramdisks import Taken
 from steelyard_inventory.domain.runs import StepRun
 from steelyard_inventory.domain.transitions import State
+from steelyard_inventory.store import inventories
 from steelyard_inventory.store.tables import nodes
 from steelyard_inventory.testing import Desk
 
@@ -126,7 +129,30 @@ def test_boot_tells_of_refused_agents_by_the_bus_beside_heartbeats(desk: Desk, u
 def test_what_does_not_travel_with_steps_is_told_to_boot(desk: Desk, uuid: str) -> None:
     put(desk, uuid, sealed={"instance_info": {"/configdrive": "sealed:x"}}, lessee="p1", owner="p2")
 
-    assert desk.ask("instance-of-node", ident=uuid) == {"configdrive": "sealed:x", "project": "p1"}
+    assert desk.ask("instance-of-node", ident=uuid) == {"configdrive": "sealed:x", "project": "p1", "disks": []}
+
+
+@pytest.mark.parametrize(
+    ("columns", "inventory", "is_told"),
+    [
+        ({}, {"disks": [{"name": "/dev/sda", "size": 1}]}, True),
+        ({"raid_config": {"logical_disks": []}}, {"disks": [{"name": "/dev/sda", "size": 1}]}, False),
+        ({"target_raid_config": {"logical_disks": []}}, {"disks": [{"name": "/dev/sda", "size": 1}]}, False),
+        ({"properties": {"skip_block_devices": [{"name": "x"}]}}, {"disks": [{"name": "/dev/sda"}]}, False),
+        ({}, {"disks": [{"name": "Disk.Bay.1", "size": 1}]}, False),
+        ({}, {"disks": "many"}, False),
+        ({}, {}, False),
+    ],
+)
+def test_the_disks_of_a_node_are_told_when_an_agent_will_find_them_again(
+    desk: Desk, uuid: str, columns: dict[str, Any], inventory: dict[str, Any], *, is_told: bool
+) -> None:
+    put(desk, uuid, extra={}, **columns)
+    with desk.database.begin() as transaction:
+        found = InspectionData(inventory=orjson.dumps(inventory).decode(), plugin_data="{}")
+        inventories.keep(transaction.connection, uuid, found, datetime.now(UTC))
+
+    assert desk.ask("instance-of-node", ident=uuid)["disks"] == (inventory["disks"] if is_told else [])
 
 
 def test_a_name_leads_to_its_node(desk: Desk, uuid: str) -> None:

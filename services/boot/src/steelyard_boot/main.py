@@ -25,6 +25,7 @@ from .handlers.steps import step_functions
 from .keeping import make_artifacts
 from .service.agents import Agents
 from .service.inventory import Inventory
+from .service.refusals import Refusals
 from .settings import Settings
 from .working import make_kickstarts, make_works
 
@@ -71,7 +72,7 @@ def start(settings: Settings) -> Boot:
     )
     agents = Agents(
         database, settings.sealer(), inventory, now, settings.agent_rules(), require_tls=settings.agent_require_tls,
-        came=booting.trail.came, refused=booting.trail.refused,
+        came=booting.trail.came, refusals=Refusals(inventory, now, booting.trail.refused),
     )  # fmt: skip
     works = make_works(settings, parts, agents, inventory, artifacts.artifacts, booting.boots, database=database)
     forgets = [booting.forget, *([works.dns.forget] if works.dns is not None else [])]

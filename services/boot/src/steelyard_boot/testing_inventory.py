@@ -19,6 +19,7 @@ class InventoryTwin:
     bus: MemoryBus
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     observed: list[dict[str, Any]] = field(default_factory=list)
+    refused: list[dict[str, str]] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)  # what becomes of the heartbeats of a node
     messages: int = 0
     is_away: bool = False
@@ -61,7 +62,7 @@ class InventoryTwin:
         node = self.nodes.get(request.body["ident"])
         if node is None:
             raise NotFound("no such node")
-        return {"configdrive": node.get("configdrive"), "project": node.get("project")}
+        return {"configdrive": node.get("configdrive"), "project": node.get("project"), "disks": node.get("disks", [])}
 
     def _knows(self, request: Request) -> dict[str, Any]:
         self._check()
@@ -76,6 +77,7 @@ class InventoryTwin:
     def _observe(self, request: Request) -> dict[str, Any]:
         self._check()
         self.messages += 1
+        self.refused += request.body.get("refused", [])
         return {"agents": [self._judge(agent) for agent in request.body["agents"]]}
 
     def _judge(self, agent: dict[str, Any]) -> dict[str, Any]:

@@ -177,6 +177,12 @@ def _partitions(node: Mapping[str, Any], boot_mode: str) -> dict[str, Any]:
     return told | ({"disk_label": label} if label else {})
 
 
+def partition_sizes(node: Mapping[str, Any]) -> tuple[int, int]:
+    """Bytes of the root partition, and of swap and ephemeral together. Errors: InvalidRequest."""
+    info = node.get("instance_info") or {}
+    return _size(info, "root_gb") << 30, (_size(info, "swap_mb") << 20) + (_size(info, "ephemeral_gb") << 30)
+
+
 def _size(info: Mapping[str, Any], name: str) -> int:
     value = info.get(name) or 0
     if isinstance(value, bool) or not str(value).isdecimal() or int(value) > MOST_GB:

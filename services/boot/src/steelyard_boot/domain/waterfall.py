@@ -10,6 +10,7 @@ from typing import Any
 
 from .boot_model import BootModel, Kind, Purpose
 from .loaders import MEDIA
+from .refusals import remedy_for
 
 
 class Hop(enum.StrEnum):
@@ -141,10 +142,8 @@ def _why_failed(note: Note) -> str:
     detail = note.detail
     what = detail.get("what") or note.hop.value
     if note.hop is Hop.HEARTBEAT:
-        return (
-            f"an agent called for this node and was refused ({detail.get('error')}): it is of an earlier boot of the"
-            " machine, or another machine's; look which machines have this node's MAC addresses, then boot it again"
-        )
+        said = str(detail.get("error"))
+        return f"an agent called for this node and was refused ({said}). {remedy_for(said)}".rstrip()
     status = detail.get("status")
     if note.outcome == PARTIAL:
         return (
@@ -225,12 +224,12 @@ _AFTER: dict[Hop | None, tuple[Hop, str]] = {
     Hop.HEARTBEAT: (Hop.HEARTBEAT, "the agent was heard of and then no more"),
 }  # fmt: skip
 
+
 _NO_KICKSTART = (
     Hop.KICKSTART,
     "kernel and ramdisk were loaded but no kickstart was asked for: the kernel did not start or panicked (console), it"
     " has no driver for the NIC, got no address, or cannot reach boot's address (STEELYARD_BOOT_URL)",
 )
-
 # Interface → the first hop that boot sees by itself, and where the machine may have stopped before it.
 _UNSEEN = "and no DHCP log is read (STEELYARD_DHCP_LOG_FILE), so it is not known how far it came. Look at its console"
 _FIRST_SEEN = {
@@ -260,7 +259,7 @@ def _stopped_after(furthest: Hop | None, notes: Sequence[Note], expected: Expect
     if furthest is Hop.POWER and not reads_dhcp:
         hop, reason = _FIRST_SEEN.get(expected.interface, _ASKED_NOTHING)
     if furthest is Hop.KERNEL and any(note.hop is Hop.RAMDISK for note in notes):
+        hop, reason = _AFTER[Hop.RAMDISK]
     if expected.purpose == Purpose.INSTALL and hop is Hop.LOOKUP:
         hop, reason = _NO_KICKSTART
-        hop, reason = _AFTER[Hop.RAMDISK]
     return Verdict(hop=hop, reason=reason)

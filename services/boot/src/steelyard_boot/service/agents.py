@@ -23,6 +23,7 @@ from ..domain.reverse import Called
 from ..domain.sessions import NOT_BELIEVED, Beat, Session, check_url, new_token, notes, of_boot, take
 from ..store import agents as store
 from .inventory import Inventory
+from .refusals import Refusals
 
 log = get_logger(__name__)
 TOKENS_SINCE = 62  # microversion that can be given a token
@@ -40,6 +41,7 @@ class _Lookup:
     asked: Mapping[str, Any]
     found: dict[str, Any] = field(default_factory=dict)
     token: str | None = field(default=None, repr=False)
+    is_late: bool = False  # somebody else was given the token of this boot
 
     @property
     def node_uuid(self) -> str:
@@ -58,16 +60,15 @@ class _Lookup:
 class Agents:
     """Sessions of agents. ``require_tls``: agents that can be called without TLS only are refused.
 
-    ``came`` is told (node, ``lookup`` or ``heartbeat``) of each lookup and of the first heartbeat of a session;
-    ``refused`` (node, why) of heartbeats that are not believed.
-    """
+    ``came`` is told (node, ``lookup`` or ``heartbeat``) of each lookup and of the first heartbeat of a session."""
 
     def __init__(
         self, database: Database, sealer: Sealer, inventory: Inventory, clock: Clock, rules: AgentRules, *,
-        require_tls: bool = True, came: Came = lambda _node, _how: None, refused: Came = lambda _node, _why: None,
+        require_tls: bool = True, came: Came = lambda _node, _how: None, refusals: Refusals | None = None,
     ) -> None:  # fmt: skip
         self._database, self._sealer, self._inventory, self._clock = database, sealer, inventory, clock
-        self._rules, self._require_tls, self._came, self._refused = rules, require_tls, came, refused
+        self._rules, self._require_tls, self._came = rules, require_tls, came
+        self._refusals = refusals or Refusals(inventory, clock)
         self._lookups: Combiner[_Lookup] = Combiner(self._issue)
         self._beats: Combiner[Beat] = Combiner(self._take)
 
@@ -197,6 +198,7 @@ class Agents:
                 self._issue_to(transaction, left, now)
         for node in dict.fromkeys(each.node_uuid for each in admitted if each.is_first):
             self._came(node, LOOKUP)
+        self._refusals.of_lookups({each.node_uuid for each in admitted if each.is_late})
         return errors
 
     def _issue_to(self, transaction: Transaction, batch: Sequence[_Lookup], now: datetime) -> list[_Lookup]:
@@ -210,6 +212,7 @@ class Agents:
             found = changed.get(node) or known.get(node) or Session(node_uuid=node, created_at=now)
             session = of_boot(found, ticket.found["boot"])
             ticket.token = MASK if session.token is not None else None
+            ticket.is_late = session.token is not None and not session.pregenerated
             if session.token is None and ticket.issues:
                 ticket.token = new_token()
                 session = replace(session, token=self._sealer.seal(ticket.token), issued_at=now)
@@ -235,11 +238,12 @@ class Agents:
                     )
                 except InvalidRequest as error:
                     errors[index] = error
-                    self._refused(beat.node_uuid, error.message)
             store.write(transaction.connection, believed.values())
         for uuid in believed:
             if uuid in found and found[uuid].last_heartbeat_at is None:
                 self._came(uuid, HEARTBEAT)
+        refused = [(beat, error) for beat, error in zip(batch, errors, strict=True) if error is not None]
+        self._refusals.of_heartbeats({beat.node_uuid: (beat.url, error.message) for beat, error in refused})
         told = self._tell(batch, errors, believed, now)
         for index, beat in enumerate(batch):
             errors[index] = _outcome(beat, errors[index], told.get(beat.node_uuid, {}))

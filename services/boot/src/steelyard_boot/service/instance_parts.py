@@ -11,7 +11,7 @@ from steelyard_common.errors import InvalidRequest
 from steelyard_common.provider import Clock, Slice
 from steelyard_common.secrets import PREFIX, Sealer
 
-from ..domain import config_drive
+from ..domain import config_drive, fitting
 from ..domain.artifacts import Artifact, Fetching, Proxies, Wish
 from ..domain.images import Image, ImageRules
 from ..drivers.iso import files_image
@@ -31,11 +31,15 @@ class InstanceParts:
         self._rules, self._clock = rules, clock
 
     def fetched(self, piece: Slice, made: Image) -> Artifact | Fetching:
-        """The image, kept for this node. Errors: those of a fetch."""
+        """The image, kept for this node. Errors: those of a fetch; InvalidRequest for one that the node has certainly
+        no room for."""
         wish = self.wish(piece, made, to_raw=self._rules.raw)
         with saying_which("image_source"):
             found = self._artifacts.want(wish, self._clock())
         self._artifacts.keep(f"node:{piece.node['uuid']}:image", wish)
+        if isinstance(found, Artifact):
+            disks = self._inventory.instance(piece.node["uuid"]).get("disks") or []
+            fitting.check(piece.node, made, found.virtual_size, disks)
         return found
 
     def wish(self, piece: Slice, made: Image, *, to_raw: bool) -> Wish:

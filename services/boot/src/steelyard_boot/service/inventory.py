@@ -30,7 +30,8 @@ class Inventory:
         return str(self._query("node-uuid", {"ident": ident})["uuid"])
 
     def instance(self, node_uuid: str) -> dict[str, Any]:
-        """What does not travel with a step: {configdrive: sealed or None, project: whose instance it is}.
+        """What does not travel with a step: {configdrive: sealed or None, project: whose instance it is, disks: that an
+        agent found, empty if unknown}.
 
         Errors: NotFound.
         """
@@ -48,6 +49,10 @@ class Inventory:
         """``agents``: {node, boot, notes} of each → by node {taken, boot}."""
         told = self._command("observe-agents", {"agents": list(agents)})
         return {each["node"]: each for each in told["agents"]}
+
+    def observe_refusals(self, refused: Sequence[Mapping[str, str]]) -> None:
+        """``refused``: {node, words} of agents that were not believed: whoever waits for the node's agent is told."""
+        self._command("observe-agents", {"agents": [], "refused": list(refused)})
 
     def _query(self, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._ask(subjects.query(self._site, SERVICE, verb), body)

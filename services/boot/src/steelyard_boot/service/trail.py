@@ -28,7 +28,6 @@ LINGER_S = 0.2
 LOOK_EVERY_S = 5.0
 LATE_S = 10.0  # so long after a boot it may be noticed that the power went on for it
 LEASES_OF = timedelta(days=1)  # some replica wrote them, of the DHCP server's log
-MOST_REFUSED, REFUSED_EVERY_S = 10_000, 60.0
 SWITCHED_OFF = "the machine was switched off before it had come up"
 
 
@@ -65,7 +64,6 @@ class Trail:
         self._database, self._site, self._clock, self._patience_s = database, site, clock, patience_s
         self._reads_dhcp = reads_dhcp
         self._waiting: queue.Queue[Note | PowerSeen] = queue.Queue(MOST_WAITING)
-        self._refused: dict[str, datetime] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="boot-trail", daemon=True)
 
@@ -95,15 +93,9 @@ class Trail:
         self.note(Note(node_uuid=node_uuid, hop=Hop(how), outcome=OK, at=self._clock()))
 
     def refused(self, node_uuid: str, reason: str) -> None:
-        """Somebody called as this node's agent and was not believed; noted once in a while of each node."""
-        now = self._clock()
-        if len(self._refused) > MOST_REFUSED:
-            self._refused.clear()
-        last = self._refused.get(node_uuid)
-        if last is None or (now - last).total_seconds() > REFUSED_EVERY_S:
-            self._refused[node_uuid] = now
-            detail = {"what": "heartbeat", "error": reason}
-            self.note(Note(node_uuid=node_uuid, hop=Hop.HEARTBEAT, outcome=FAILED, at=now, detail=detail))
+        """Somebody called as this node's agent and was not believed."""
+        detail = {"what": "heartbeat", "error": reason}
+        self.note(Note(node_uuid=node_uuid, hop=Hop.HEARTBEAT, outcome=FAILED, at=self._clock(), detail=detail))
 
     def forget(self, node_uuid: str) -> None:
         """The node is no more."""

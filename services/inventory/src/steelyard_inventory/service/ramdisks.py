@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection
 from steelyard_common.db import Database
 
 from ..domain import ramdisks
+from ..domain.inspection_data import known_disks
 from ..domain.progress import signal
 from ..domain.ramdisks import Taken
 from ..domain.runs import Run
 from ..domain.step_moves import not_believed
 from ..domain.transitions import State
-from ..store import nodes, ports
+from ..store import inventories, nodes, ports
 from ..store import ramdisks as store
 from ..store import workflows as workflow_store
 from .starting import Clock
@@ -59,8 +61,10 @@ class Ramdisks:
         """What is too large for the messages of steps, and whose instance it is. Errors: NotFound."""
         with self._database.read() as connection:
             node = nodes.get(connection, ident)
+            found = inventories.get(connection, node["uuid"])
         drive = node["sealed"].get("instance_info", {}).get("/configdrive")
-        return {"configdrive": drive, "project": node["lessee"] or node["owner"]}
+        disks = known_disks(node, orjson.loads(found[0])) if found is not None else []
+        return {"configdrive": drive, "project": node["lessee"] or node["owner"], "disks": disks}
 
     def observe(self, agents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Heartbeats that boot believes: recorded, and whoever waits for one is woken.
