@@ -114,7 +114,8 @@ def test_a_real_shell_tells_how_it_goes_and_writes_the_config_drive(tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["is_source_a_path", "insecure_heartbeat"])
 def test_a_template_that_ironics_users_have_is_taken(name: str) -> None:
-    plain, with_it = render(THEIRS, OPTIONS), render(THEIRS, replace(OPTIONS, **{name: True}))
+    changed: dict[str, Any] = {name: True}
+    plain, with_it = render(THEIRS, OPTIONS), render(THEIRS, replace(OPTIONS, **changed))
     assert ("liveimg --url" in plain, "-k" in plain) == (True, False)
     assert plain != with_it
 

@@ -15,11 +15,11 @@ TEMPLATE = Path(__file__).parent / "templates" / "ks.cfg"
 class InstallerSettings:
     """Installers that are told what to do by a kickstart."""
 
-    kickstart_template: Path = field(
-        default=TEMPLATE,
+    kickstart_template: Path | None = field(
+        default=None,
         metadata=env(
             "STEELYARD_KICKSTART_TEMPLATE",
-            "file with the template of the kickstarts of nodes that name none of their own (ks_template)",
+            "file with the template of the kickstarts of nodes that name none (ks_template); empty = our own",
             parse=Path,
         ),
     )
@@ -42,7 +42,8 @@ class InstallerSettings:
 
     def kickstart_text(self) -> str:
         """Errors: InvalidRequest when the template cannot be read."""
+        file = self.kickstart_template or TEMPLATE
         try:
-            return self.kickstart_template.read_text()
+            return file.read_text()
         except (OSError, UnicodeError) as error:
-            raise InvalidRequest(f"STEELYARD_KICKSTART_TEMPLATE: {self.kickstart_template} cannot be read") from error
+            raise InvalidRequest(f"STEELYARD_KICKSTART_TEMPLATE: {file} cannot be read") from error
