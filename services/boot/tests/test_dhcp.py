@@ -43,6 +43,7 @@ RULES = SiteRules(url=URL, tftp_server="192.0.2.2", loaders=("vendor.efi", "own.
 UUID, UUID2 = "8ac951e5-0800-43ec-be85-0af36c7d306c", "1111e5e5-0800-43ec-be85-0af36c7d306c"
 BIOS, UEFI, ARM, HTTP = 0, 7, 11, 16
 STRANGER = "52:54:00:00:00:09"
+HOST = Host(node_uuid=UUID, interface="ipxe", macs=(MAC,))
 
 
 def nobody() -> list[Host]:
@@ -139,10 +140,21 @@ def test_addresses_of_both_families_are_given_out_with_an_advertisement_for_the_
 
     assert "enable-ra" in text.splitlines()
     assert "option6:59,http://[fd00::1]:8089/loaders/snponly.efi" in text
+    assert "option6:59,tftp://[fd00::1]/snponly.efi" in text
     if real_dnsmasq.DNSMASQ:
         words = [real_dnsmasq.DNSMASQ, "--test", f"--conf-file={tmp_path / 'steelyard.conf'}"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def test_who_asks_by_dhcpv6_is_sent_to_addresses_that_it_can_reach(tmp_path: Path) -> None:
+    Dnsmasq(tmp_path).write_site(SiteRules(url=URL, url_v6="http://[fd00::1]:8089", loaders=("own.efi",)))
+    lines = (tmp_path / "steelyard.conf").read_text().splitlines()
+
+    told = [line.rpartition("option6:59,")[2] for line in lines if "option6:59," in line]
+    assert told
+    assert all(url.startswith(("http://[fd00::1]:8089/", "tftp://[fd00::1]/")) for url in told)
+    assert not any("undionly" in url or "pxelinux" in url for url in told)
 
 
 def test_kea_takes_the_classes_and_reservations(tmp_path: Path) -> None:
@@ -211,12 +223,12 @@ def control(tmp_path: Path) -> Iterator[Control]:
 
 def test_kea_is_told_to_read_again_when_something_changed_and_only_then(tmp_path: Path, control: Control) -> None:
     kea = Kea(tmp_path, f"unix:{control.path}")
-    host = Host(node_uuid=UUID, interface="ipxe", macs=(MAC,))
     kea.write_site(RULES)
     before = len(control.asked)
+    assert before == 1
 
     for _ in range(2):
-        kea.write(host, lambda: [host])
+        kea.write(HOST, lambda: [HOST])
     kea.remove(UUID, nobody)
 
     assert control.asked[before:] == [{"command": "config-reload"}] * 2
@@ -227,7 +239,27 @@ def test_a_kea_that_refuses_or_is_away_is_told_of(tmp_path: Path, control: Contr
     with pytest.raises(Unavailable, match="syntax error"):
         Kea(tmp_path / "a", f"unix:{control.path}").write_site(RULES)
     with pytest.raises(Unavailable, match="not told"):
-        Kea(tmp_path / "b", "unix:/nowhere/at/all").write_site(RULES)
+        Kea(tmp_path / "b", "unix:/nowhere/at/all").write(HOST, lambda: [HOST])
+
+
+def test_a_kea_that_is_started_after_boot_finds_all_that_it_reads(tmp_path: Path) -> None:
+    Kea(tmp_path, "unix:/nowhere/at/all").write_site(RULES)
+
+    assert json.loads((tmp_path / "steelyard-classes.json").read_text())
+    assert json.loads((tmp_path / "steelyard-reservations.json").read_text()) == []
+
+
+def test_what_kea_could_not_be_told_of_is_told_when_it_answers_again(tmp_path: Path, control: Control) -> None:
+    kea = Kea(tmp_path, f"unix:{control.path}")
+    control.answer = {"result": 1, "text": "busy"}
+    with pytest.raises(Unavailable):
+        kea.write(HOST, lambda: [HOST])
+    control.answer = {"result": 0}
+
+    for _ in range(2):
+        kea.write(HOST, lambda: [HOST])
+
+    assert len(control.asked) == 2
 
 
 LINES = [

@@ -139,8 +139,8 @@ def _followers(
 
     def rules() -> SiteRules:
         return SiteRules(
-            url=url(), tftp_server=settings.tftp_server, only_known=settings.dhcp_only_known,
-            ranges=settings.dhcp_ranges, loaders=tuple(loaders.all()),
+            url=url(), url_v6=settings.boot_url_v6, tftp_server=settings.tftp_server,
+            only_known=settings.dhcp_only_known, ranges=settings.dhcp_ranges, loaders=tuple(loaders.all()),
         )  # fmt: skip
 
     return Followers(database, _dhcp_server(settings), tree, rules)

@@ -60,6 +60,15 @@ class ArtifactSettings:
             parse=base_url,
         ),
     )
+    boot_url_v6: str = field(
+        default="",
+        metadata=env(
+            "STEELYARD_BOOT_URL_V6",
+            "the same for machines that ask by DHCPv6, like http://[2001:db8::5]:8089; its host serves TFTP to them;"
+            " empty = STEELYARD_BOOT_URL",
+            parse=base_url,
+        ),
+    )
     artifacts_dir: Path = field(
         default=Path("/var/lib/steelyard/artifacts"),
         metadata=env(

@@ -8,13 +8,17 @@ of a hosts file that sets a tag was met before.
 
 from __future__ import annotations
 
-from .dhcp import INTERFACES, TAG, Answer, Host, SiteRules, answers, file_tag, http_numbers, own_answers
-from .loaders import ARCHITECTURES
+from .dhcp import INTERFACES, TAG, Answer, Host, SiteRules, answers, file_tag, http_numbers, loader_v6, own_answers
+from .loaders import ARCHITECTURES, BIOS
 
 PLAIN = "ipxe"  # what needs no tag
 CLIENT_ARCH_V6 = 61  # RFC 5970 §3.3
 BOOT_FILE_V6 = 59  # RFC 5970 §3.1
 VENDOR_CLASS = 60
+VENDOR_CLASS_V6 = 16  # RFC 8415 §21.16
+HTTP_CLIENT_V6 = ":".join(
+    f"{byte:02x}" for byte in b"\0\0\x01\x57\0\x0aHTTPClient"
+)  # as UEFI firmware asks: of Intel's
 OWN = f"{TAG}-own"
 
 
@@ -27,7 +31,12 @@ def site(rules: SiteRules, hosts: str, tagged: str) -> str:
         f"dhcp-match=set:{TAG}-is-ipxe,175",
         f"dhcp-userclass=set:{TAG}-is-ipxe,iPXE",
         *(f"dhcp-match=set:{TAG}-arch{number},option:client-arch,{number}" for number in ARCHITECTURES),
-        *(f"dhcp-match=set:{TAG}-arch{number},option6:{CLIENT_ARCH_V6},{number}" for number in ARCHITECTURES),
+        # In hexadecimal: as a number it would be one byte, and 0 is the first byte of all.
+        *(
+            f"dhcp-match=set:{TAG}-arch{number},option6:{CLIENT_ARCH_V6},00:{number:02x}"
+            for number, machine in ARCHITECTURES.items()
+            if machine.mode != BIOS
+        ),
         # Whoever is of no node boots as ``ipxe``.
         f"tag-if=set:{TAG}-as-ipxe,{','.join(f'tag:!{TAG}-{other}' for other in INTERFACES if other != PLAIN)}",
         *(f"tag-if=set:{TAG}-as-{interface},tag:{TAG}-{interface}" for interface in INTERFACES if interface != PLAIN),
@@ -57,10 +66,18 @@ def _answer(answer: Answer, rules: SiteRules) -> list[str]:
     server = f",,{rules.tftp_server}" if rules.tftp_server and not (answer.is_ipxe or answer.is_http) else ""
     lines = [f"dhcp-boot={which},{answer.file}{server}"]
     if answer.is_http:
-        lines.append(f"dhcp-option-force={which},{VENDOR_CLASS},HTTPClient")
-    if answer.is_http or answer.is_ipxe:
-        lines.append(f"dhcp-option={which},option6:{BOOT_FILE_V6},{answer.file}")
+        lines += _http_client(which)
+    if answer.file_v6:
+        lines.append(f"dhcp-option={which},option6:{BOOT_FILE_V6},{answer.file_v6}")
     return lines
+
+
+def _http_client(which: str) -> list[str]:
+    """Firmware that boots by HTTP takes no answer without it."""
+    return [
+        f"dhcp-option-force={which},{VENDOR_CLASS},HTTPClient",
+        f"dhcp-option-force={which},option6:{VENDOR_CLASS_V6},{HTTP_CLIENT_V6}",
+    ]
 
 
 def is_plain(entry: Host) -> bool:
@@ -83,8 +100,5 @@ def tagged(entry: Host) -> str:
 def _own(name: str, file: str, rules: SiteRules, *, is_http: bool) -> list[str]:
     which = f"tag:{file_tag(name)},tag:!{TAG}-is-ipxe,tag:{'' if is_http else '!'}{TAG}-is-http"
     server = f",,{rules.tftp_server}" if rules.tftp_server and not is_http else ""
-    lines = [f"dhcp-boot={which},{file}{server}"]
-    if is_http:
-        lines.append(f"dhcp-option-force={which},{VENDOR_CLASS},HTTPClient")
-        lines.append(f"dhcp-option={which},option6:{BOOT_FILE_V6},{file}")
-    return lines
+    lines = [f"dhcp-boot={which},{file}{server}", *(_http_client(which) if is_http else ())]
+    return [*lines, f"dhcp-option={which},option6:{BOOT_FILE_V6},{loader_v6(rules, name, is_http=is_http)}"]

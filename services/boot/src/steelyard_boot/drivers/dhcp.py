@@ -108,39 +108,60 @@ def _writing(folder: Path) -> Iterator[None]:
         raise Unavailable(f"{folder} cannot be written: {error.strerror}") from error
 
 
+class KeaIsAway(Unavailable):
+    """Kea does not answer."""
+
+
 class Kea:
     """``folder``: gets steelyard-classes.json and steelyard-reservations.json. ``control``: where Kea takes commands.
 
     ``control``: ``unix:<path>`` of kea-dhcp4, or the URL of a control agent; empty: nobody is told to read again.
+    What Kea could not be told of is told with the next call.
     """
 
     def __init__(self, folder: Path, control: str = "") -> None:
         self._folder, self._control = folder, control
+        self._is_told = False  # nobody knows what changed while no replica ran
 
     def write_site(self, rules: SiteRules) -> None:
+        """Both files: Kea does not start without them, and reads them when it starts."""
         self._put("steelyard-classes.json", kea_files.classes(rules))
         if not (self._folder / "steelyard-reservations.json").exists():
             self._put("steelyard-reservations.json", [])
+        try:
+            self._tell_changes()
+        except KeaIsAway as error:
+            log.warning("Kea was not told to read its files again", reason=error.message)
 
     def write(self, host: Host, everyone: Everyone) -> None:  # noqa: ARG002
         self._put("steelyard-reservations.json", kea_files.reservations(everyone()))
+        self._tell_changes()
 
     def remove(self, node_uuid: str, everyone: Everyone) -> None:  # noqa: ARG002
         self._put("steelyard-reservations.json", kea_files.reservations(everyone()))
+        self._tell_changes()
 
     def _put(self, name: str, content: list[dict[str, Any]]) -> None:
         with _writing(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-            changed = _write(self._folder / name, json.dumps(content, indent=1) + "\n")
-        if changed and self._control:
-            self._tell({"command": "config-reload", "service": ["dhcp4"]})
+            if _write(self._folder / name, json.dumps(content, indent=1) + "\n"):
+                self._is_told = False
+
+    def _tell_changes(self) -> None:
+        if self._control and not self._is_told:
+            self._is_told = True  # before: what changes while Kea reads is told again
+            try:
+                self._tell({"command": "config-reload", "service": ["dhcp4"]})
+            except Unavailable:
+                self._is_told = False
+                raise
 
     def _tell(self, command: dict[str, Any]) -> None:
         """Errors: Unavailable when Kea does not answer, or answers no."""
         try:
             answer = json.loads(self._say(command))
         except (OSError, ValueError, urllib.error.URLError) as error:
-            raise Unavailable(f"Kea at {self._control} was not told of a change: {error}") from error
+            raise KeaIsAway(f"Kea at {self._control} was not told of a change: {error}") from error
         first = answer[0] if isinstance(answer, list) and answer else answer
         if not isinstance(first, dict) or first.get("result") != 0:
             text = first.get("text") if isinstance(first, dict) else None
