@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -394,3 +395,22 @@ def test_a_log_that_cannot_be_read_is_said_once_and_followed_when_it_is_there(
 
     (tmp_path / "dnsmasq.log").write_text("one\ntw")
     assert (file.lines(), file.is_read) == (["one"], True)
+
+
+def test_many_nodes_that_are_prepared_at_once_by_two_replicas_are_all_in_keas_file(
+    tmp_path: Path, control: Control
+) -> None:
+    replicas = [Kea(tmp_path / "dhcp", f"unix:{control.path}") for _ in range(2)]
+    known: dict[str, Host] = {}
+
+    def prepare(number: int) -> None:
+        host = Host(node_uuid=f"node-{number:03}", interface="ipxe", macs=(f"52:54:00:00:01:{number:02x}",))
+        known[host.node_uuid] = host
+        replicas[number % 2].write(host, lambda: list(known.values()))
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(prepare, range(64)))
+
+    written = json.loads((tmp_path / "dhcp" / "steelyard-reservations.json").read_text())
+    assert len(written) == 64
+    assert 1 <= len(control.asked) < 64, "calls that came together were told of together"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from steelyard_common.errors import Unavailable
+from steelyard_common.combining import Combiner
+from steelyard_common.errors import SteelyardError, Unavailable
 from steelyard_common.telemetry import get_logger
 
 from ..domain import dnsmasq_files, kea_files
@@ -108,6 +110,15 @@ def _writing(folder: Path) -> Iterator[None]:
         raise Unavailable(f"{folder} cannot be written: {error.strerror}") from error
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One writer at a time, of all replicas that share the folder. Errors: OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 class KeaIsAway(Unavailable):
     """Kea does not answer."""
 
@@ -116,12 +127,14 @@ class Kea:
     """``folder``: gets steelyard-classes.json and steelyard-reservations.json. ``control``: where Kea takes commands.
 
     ``control``: ``unix:<path>`` of kea-dhcp4, or the URL of a control agent; empty: nobody is told to read again.
-    What Kea could not be told of is told with the next call.
+    What Kea could not be told of is told with the next call. One file holds all nodes: calls that come together write
+    it once, and who writes it (in any replica) reads first what all nodes boot, so that nobody's node is lost.
     """
 
     def __init__(self, folder: Path, control: str = "") -> None:
         self._folder, self._control = folder, control
         self._is_told = False  # nobody knows what changed while no replica ran
+        self._writes: Combiner[Everyone] = Combiner(self._write_together)
 
     def write_site(self, rules: SiteRules) -> None:
         """Both files: Kea does not start without them, and reads them when it starts."""
@@ -134,12 +147,16 @@ class Kea:
             log.warning("Kea was not told to read its files again", reason=error.message)
 
     def write(self, host: Host, everyone: Everyone) -> None:  # noqa: ARG002
-        self._put("steelyard-reservations.json", kea_files.reservations(everyone()))
-        self._tell_changes()
+        self._writes.submit(everyone)
 
     def remove(self, node_uuid: str, everyone: Everyone) -> None:  # noqa: ARG002
-        self._put("steelyard-reservations.json", kea_files.reservations(everyone()))
+        self._writes.submit(everyone)
+
+    def _write_together(self, asked: list[Everyone]) -> list[SteelyardError | None]:
+        with _writing(self._folder), _locked(self._folder):
+            self._put("steelyard-reservations.json", kea_files.reservations(asked[-1]()))
         self._tell_changes()
+        return [None] * len(asked)
 
     def _put(self, name: str, content: list[dict[str, Any]]) -> None:
         with _writing(self._folder):
