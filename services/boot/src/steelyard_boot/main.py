@@ -9,6 +9,7 @@ from steelyard_common import runner
 from steelyard_common.bus import connect_service
 from steelyard_common.db import Database, Relay, migrate
 from steelyard_common.health import Parts
+from steelyard_common.http.at_once import Desk, Desked
 from steelyard_common.provider import provide
 from steelyard_common.provider.starting import now
 
@@ -20,6 +21,7 @@ from .handlers import artifacts as artifact_handlers
 from .handlers import boot_attempts as boot_attempt_handlers
 from .handlers import installers as installer_handlers
 from .handlers.artifacts import serve
+from .handlers.boot_desks import desks
 from .handlers.http import make_app
 from .handlers.steps import step_functions
 from .keeping import make_artifacts
@@ -40,13 +42,14 @@ class Boot(Parts):
         super().__init__()
         self.blueprints: list[Blueprint] = []
         self.finishes: list[Callable[[Flask], None]] = []
+        self.desks: dict[str, Desk] = {}
 
-    def http(self) -> Flask:
+    def http(self) -> Desked:
         """What machines ask."""
         app = make_app(self.blueprints)
         for finish in self.finishes:
             finish(app)
-        return app
+        return Desked(app, self.desks)
 
 
 def start(settings: Settings) -> Boot:
@@ -64,12 +67,13 @@ def start(settings: Settings) -> Boot:
     booting = make_booting(settings, database, artifacts, knows=inventory.knows_machine)
     booting.start(parts, settings)
     parts.blueprints += booting.blueprints(artifacts.reading)
-    parts.finishes.append(booting.watch)
     parts.blueprints.append(
         installer_handlers.blueprint(
             make_kickstarts(settings, database), booting.traffic, lambda key: serve(artifacts.reading, key)
         )
     )
+    parts.finishes.append(booting.watch)
+    parts.desks = desks(booting.scripts)
     agents = Agents(
         database, settings.sealer(), inventory, now, settings.agent_rules(), require_tls=settings.agent_require_tls,
         came=booting.trail.came, refusals=Refusals(inventory, now, booting.trail.refused),

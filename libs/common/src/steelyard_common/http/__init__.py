@@ -56,6 +56,11 @@ class ServiceHttp:
         can_answer = not (self.shares_port and self.has_app) or self.app is not None
         return can_answer or time.monotonic() > self._open_at
 
+    @property
+    def desks(self) -> Mapping[str, Any]:
+        """What is answered to many together (``at_once``)."""
+        return getattr(self.app, "desks", {})
+
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path == "/health/live":

@@ -44,6 +44,7 @@ class Incoming:
         self._length = 0
         self._is_chunked = False
         self.expects_continue = False
+        self.is_watched = False  # by the loop's poller
 
     def add(self, data: bytes) -> bool:
         """True when the request is complete."""

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flask import Blueprint, Response, request, send_file
 from steelyard_common.errors import InvalidRequest, NotFound
@@ -97,11 +97,17 @@ def _by_address() -> Asked:
 
 
 def _by_query() -> Asked:
-    uuids = [as_uuid(text) for text in request.args.getlist("uuid")[:MOST_NAMES]]
-    macs = [as_mac(text) for text in request.args.getlist("mac")[:MOST_NAMES]]
+    return asked_by(request.args.getlist("uuid"), request.args.getlist("mac"), request.remote_addr or "")
+
+
+def asked_by(uuids: Sequence[str], macs: Sequence[str], address: str) -> Asked:
+    """By the names that are names."""
+    known_uuids = [as_uuid(text) for text in uuids[:MOST_NAMES]]
+    known_macs = [as_mac(text) for text in macs[:MOST_NAMES]]
     return Asked(
-        uuids=tuple(known for known in uuids if known), macs=tuple(known for known in macs if known), address=_address()
-    )
+        uuids=tuple(known for known in known_uuids if known), macs=tuple(known for known in known_macs if known),
+        address=as_ip(address),
+    )  # fmt: skip
 
 
 def _by_name(name: str) -> Asked:

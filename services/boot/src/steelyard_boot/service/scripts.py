@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -64,9 +64,14 @@ class Scripts:
         row = self._find(asked)
         if row is None:
             return ipxe.nothing_to_do()
-        model = self._opened(row.model)
-        trouble = f"/ipxe/trouble?boot={model.boot_id}"
-        return self._rendered(asked, row, lambda: ipxe.script(model, self._place(model, ""), trouble))
+        return self._rendered(asked, row, lambda: self._script(self._opened(row.model)))
+
+    def ipxe_of_many(self, asked: Sequence[Asked]) -> list[str | None]:
+        """One query for all. None for whoever is to ask alone: nobody knows it, nothing is to be done, its script holds
+        a secret or cannot be made. Errors: Unavailable."""
+        tickets = [_Ticket(each) for each in asked]
+        self._look_up(tickets)
+        return [self._plain(ticket.asked, ticket.row) for ticket in tickets]
 
     def grub(self, asked: Asked) -> str:
         """Errors: NotFound, Unsupported."""
@@ -90,6 +95,19 @@ class Scripts:
         if row is not None:
             detail = {"what": at, "errno": errno, "address": address}
             self._note(row, hop or Hop.SCRIPT, FAILED, detail)
+
+    def _plain(self, asked: Asked, row: BootRow | None) -> str | None:
+        if row is None or row.model.tells_secret:
+            return None
+        try:
+            text = self._script(row.model)
+        except SteelyardError:
+            return None
+        self._note_sent(asked, row, text)
+        return text
+
+    def _script(self, model: BootModel) -> str:
+        return ipxe.script(model, self._place(model, ""), f"/ipxe/trouble?boot={model.boot_id}")
 
     def _find(self, asked: Asked) -> BootRow | None:
         """None: known, with nothing to do. Errors: NotFound."""
@@ -115,14 +133,16 @@ class Scripts:
             return store.of_boot(connection, boot_id)
 
     def _rendered(self, asked: Asked, row: BootRow, render: Callable[[], str]) -> str:
-        detail: dict[str, Any] = {"what": f"script for {row.model.purpose.value}", "address": asked.address}
         try:
             text = render()
         except SteelyardError as error:
-            self._note(row, Hop.SCRIPT, FAILED, detail | {"error": error.message})
+            self._note(row, Hop.SCRIPT, FAILED, _sent(asked, row) | {"error": error.message})
             raise
-        self._note(row, Hop.SCRIPT, OK, detail | {"bytes": len(text)})
+        self._note_sent(asked, row, text)
         return text
+
+    def _note_sent(self, asked: Asked, row: BootRow, text: str) -> None:
+        self._note(row, Hop.SCRIPT, OK, _sent(asked, row) | {"bytes": len(text)})
 
     def _note(self, row: BootRow, hop: Hop, outcome: str, detail: dict[str, Any]) -> None:
         at = self._clock()
@@ -149,3 +169,7 @@ class Scripts:
             return f"{root}{file.url[len(base) :]}{mark}boot={quote(model.boot_id)}&as={what}"
 
         return place
+
+
+def _sent(asked: Asked, row: BootRow) -> dict[str, Any]:
+    return {"what": f"script for {row.model.purpose.value}", "address": asked.address}
