@@ -15,6 +15,7 @@ from steelyard_common.errors import CommitUnknown, DeviceRefused, InvalidRequest
 from steelyard_common.provider import Announcer, Slice, StepProvider, consume
 from steelyard_common.provider.fakes import only_fakes_switched, switched
 from steelyard_common.provider.slices import by_implementation, nothing_to_do, refusing
+from steelyard_common.provider.stepping import BUG_TRIES
 from steelyard_common.provider.testing import StepEngine, node
 from steelyard_common.testing import SetClock, eventually
 
@@ -40,6 +41,7 @@ def functions(clock: SetClock) -> dict[tuple[str, str], Any]:
         ("deploy", "away"): _raises(Unavailable("the database is away")),
         ("deploy", "unsaved"): _raises(CommitUnknown("perhaps it was saved")),
         ("deploy", "wrong"): _raises(InvalidRequest("no kernel")),
+        ("deploy", "bug"): _raises(KeyError("secret-word")),
         ("deploy", "agent"): refusing("'{name}' needs an agent; use another"),
     }
 
@@ -101,6 +103,22 @@ def test_what_a_step_raises_is_its_failure_but_an_outage_gives_the_message_back(
     for outage in ("away", "unsaved"):
         with pytest.raises(Unavailable):
             engine.run(_node(), "deploy", outage)
+
+
+def test_a_bug_gives_the_message_back_a_few_times_and_then_ends_the_step_with_words(engine: StepEngine) -> None:
+    message = engine.dispatch(_node(), "deploy", "bug")
+    for times in range(1, BUG_TRIES):
+        with pytest.raises(KeyError):
+            engine.deliver(message, times)
+
+    result = engine.deliver(message, BUG_TRIES)
+
+    assert isinstance(result, Failed)
+    assert result.error.code == "internal"
+    assert "the boot service met a fault of its own in deploy.bug" in result.error.message
+    assert b"secret-word" not in engine.bus.published[-1].body
+    with pytest.raises(Unavailable):
+        engine.deliver(engine.dispatch(_node(), "deploy", "away"), BUG_TRIES + 1)
 
 
 def test_each_interface_is_consumed_by_a_durable_of_its_own(engine: StepEngine) -> None:

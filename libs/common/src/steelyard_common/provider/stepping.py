@@ -10,10 +10,13 @@ import orjson
 from ..bus.types import Bus, Delivery, Message
 from ..contracts import subjects
 from ..contracts.steps import Done, Failed, Outcome, ResultMessage, Step, StepMessage, StepResult
-from ..errors import CommitUnknown, SteelyardError, Unavailable, Unsupported
-from ..telemetry import inject
+from ..errors import CommitUnknown, InternalError, SteelyardError, Unavailable, Unsupported, from_foreign
+from ..telemetry import get_logger, inject
 from . import metrics
 from .slices import Functions, Slice
+
+log = get_logger(__name__)
+BUG_TRIES = 8  # deliveries: a replica that is being updated has half a minute to be whole again
 
 
 class StepProvider:
@@ -24,14 +27,25 @@ class StepProvider:
         self._site, self._service, self._instance = site, service, instance
 
     def handle(self, delivery: Delivery) -> None:
-        """Errors: Unavailable when a database, the bus or a service is away: the message is to be given again."""
+        """A bug ends the step when it shows ``BUG_TRIES`` times: else nobody would hear of it before the deadline.
+
+        Errors: Unavailable when a database, the bus or a service is away, and whatever a bug raises before that: the
+        message is to be given again.
+        """
         message = StepMessage.from_dict(delivery.body)
         outcomes: list[Outcome] = []
         for step in message.steps:
             piece = Slice(
                 workflow=message.workflow, node=message.node, step=step, redelivered=delivery.num_delivered > 1
             )
-            result = self._run(piece)
+            try:
+                result = self._run(piece)
+            except Unavailable:
+                raise
+            except Exception as error:
+                if delivery.num_delivered < BUG_TRIES:
+                    raise
+                result = self._is_bug(step, error)
             outcomes.append(Outcome(index=step.index, attempt=step.attempt, result=result))
             if not isinstance(result, Done):
                 break
@@ -55,6 +69,12 @@ class StepProvider:
         metrics.STEP_SECONDS.labels(label).observe(time.perf_counter() - started)
         metrics.STEPS.labels(label, type(result).__name__.lower()).inc()
         return result
+
+    def _is_bug(self, step: Step, error: Exception) -> Failed:
+        label, detail = f"{step.interface}.{step.name}", from_foreign(error).detail
+        log.exception("a step has a bug", step=label, detail=detail)
+        said = f"the {self._service} service met a fault of its own in {label}; its log says more"
+        return Failed(error=InternalError(said, detail=detail))
 
     def _answer(self, message: StepMessage, outcomes: list[Outcome]) -> None:
         answer = ResultMessage(
