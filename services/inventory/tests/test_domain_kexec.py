@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from steelyard_inventory.domain import kexec
+from steelyard_inventory.domain.estimates import Estimate
+from steelyard_inventory.domain.plan_document import document
 from steelyard_inventory.domain.plans import NodeFacts
 from steelyard_inventory.domain.ramdisks import forgotten
 from steelyard_inventory.domain.runs import StepRun
@@ -46,6 +48,14 @@ def test_an_instance_that_was_started_is_not_switched_off_and_on() -> None:
         run = run_of(Kind.DEPLOY, planned(Kind.DEPLOY, node), "deploy.start_by_kexec")
 
         assert words(told(run, {"kexec": True}, node)) == ["switch_to_tenant_network", "boot_instance"]
+
+
+def test_a_plan_tells_what_is_spared_if_the_agent_starts_the_instance() -> None:
+    told = document(Kind.DEPLOY, planned(Kind.DEPLOY, NODE), {}, Estimate(known=False))
+
+    assert [step["step"] for step in told["steps"] if step["unless_kexec"]] == [
+        "tear_down_agent", "set_power", "set_power",
+    ]  # fmt: skip
 
 
 def test_what_somebody_asked_for_is_not_spared() -> None:
