@@ -40,6 +40,7 @@ def test_the_steps_have_ironics_priorities() -> None:
     [
         ("Image failed to verify against checksum. location: /tmp/i; image ID: i", "image_checksum"),
         ("Root partition is too small for requested image. Image virtual size: 9 MB", "root_gb"),
+        ("stderr: Error: The location 1576 is outside of the device /dev/vda.", "swap_mb"),
         ("qemu-img: error while writing at byte 0: No space left on device", "root_device"),
         ("No suitable device was found for deployment using these hints {'wwn': 'x'}", "root_device"),
         ("Encountered an error in the configdrive", "gzipped ISO"),

@@ -19,6 +19,11 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "Set instance_info root_gb to at least the image's virtual size and deploy again.",
     ),
     (
+        r"is outside of the device",
+        "The partitions do not fit the disk: root_gb, swap_mb, ephemeral_gb, half a GiB for what boots by UEFI, and "
+        "the config drive. Ask for less in instance_info, or name a larger disk by properties.root_device.",
+    ),
+    (
         r"no space left on device|cannot grow device files|file too large|errno 28",
         "The image does not fit: name a larger disk by properties.root_device (the inventory of an inspection lists "
         "them), or take a smaller image. If it was the ramdisk's memory that was full, let images be written as they "
