@@ -42,6 +42,12 @@ def test_loader_conf_chooses_by_a_pattern(tmp_path: Path) -> None:
     assert esp(tmp_path, entries, loader_conf="timeout 3\ndefault fedora-6.9*\n").arguments == "ro v=6.9.4"
 
 
+def test_a_dollar_is_itself(tmp_path: Path) -> None:
+    found = esp(tmp_path, {"a": entry("6.8.0", options="ro  inst.rootpw=$6$salt$hash")})
+
+    assert found.arguments == "ro inst.rootpw=$6$salt$hash"
+
+
 def test_an_entry_whose_attempts_are_used_up_comes_last(tmp_path: Path) -> None:
     found = esp(tmp_path, {"a-6.10.1+0-3": entry("6.10.1"), "a-6.9.4+2-1": entry("6.9.4")})
 

@@ -35,8 +35,8 @@ def entries(volume: Volume, folder: str = "loader/entries") -> list[BootEntry]:
     return [each for each in found if each.first("architecture").lower() in ours]
 
 
-def start(found: BootEntry, loader: str, variables: Mapping[str, str]) -> Entry:
-    """``variables``: what ``$name`` stands for, where GRUB reads it. Errors: CannotStart."""
+def start(found: BootEntry, loader: str, variables: Mapping[str, str] | None = None) -> Entry:
+    """``variables``: what ``$name`` stands for, where GRUB reads it; else it stands for itself. Errors: CannotStart."""
     what = f"{loader}'s default entry {found.id}"
     for field in ("efi", "uki", "uki-url"):
         if not found.first("linux") and found.first(field):
@@ -70,7 +70,10 @@ def without_counter(stem: str) -> tuple[str, bool]:
     return (counted["id"], int(counted["left"]) == 0) if counted else (stem, False)
 
 
-def _expanded(text: str, variables: Mapping[str, str]) -> str:
+def _expanded(text: str, variables: Mapping[str, str] | None) -> str:
+    if variables is None:
+        return text
+
     def value(found: re.Match[str]) -> str:
         return variables.get(found.group(1) or found.group(2), "")
 

@@ -41,7 +41,7 @@ def default_entry(volumes: Volumes, scratch: Path) -> Entry | None:
     chosen = _preferred(found, _default_pattern(volumes))
     if chosen.program:
         return unified.unpack(chosen.program, LOADER, scratch)
-    return bls.start(chosen.entry, LOADER, {}) if chosen.entry else None
+    return bls.start(chosen.entry, LOADER) if chosen.entry else None
 
 
 def _choices(volumes: Volumes) -> list[Choice]:
