@@ -6,6 +6,7 @@ A model has exactly one of four kinds: a kernel with its ramdisk, an ISO, drives
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
@@ -140,6 +141,7 @@ class BootModel:
 # A file → where the loader that is rendered for finds it.
 Place = Callable[[File], str]
 # Words that end a command of iPXE's.
+_ONE_WORD, _OBEYED = re.compile("[!-~]*"), re.compile("[\"'\\\\`${};|<>]")
 OPERATORS = ("||", "&&", ";", "#")
 
 
@@ -160,7 +162,7 @@ def kernel_for(model: BootModel, loader: str, others: str) -> File:
 
 def check_url(url: str) -> None:
     """Errors: InvalidRequest for what a boot loader would not read as one word."""
-    if any(not "!" <= char <= "~" for char in url) or any(char in url for char in "\"'\\`${};|<>"):
+    if not _ONE_WORD.fullmatch(url) or _OBEYED.search(url):
         raise InvalidRequest(f"{url!r} cannot stand in a boot script: percent-encode what is no plain URL character")
 
 

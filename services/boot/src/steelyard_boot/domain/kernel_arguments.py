@@ -13,12 +13,14 @@ A value may have blanks: the kernel reads ``name="a b"``, and each renderer writ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from steelyard_common.errors import InvalidRequest
 
 DEFAULT = "%default%"
 LONGEST = 4000  # bytes; COMMAND_LINE_SIZE is 2048 on x86 and arm64, 4096 at most elsewhere
+_PRINTABLE = re.compile("[ -~]*")
 _BREAKS = ("||", "&&", ";")
 
 
@@ -36,7 +38,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
 def _fault(argument: str) -> str:
     if not argument or argument != argument.strip() or "  " in argument:
         return "is empty, or has two blanks in a row or one at an end"
-    if any(not " " <= char <= "~" for char in argument):
+    if not _PRINTABLE.fullmatch(argument):
         return "has characters that are no printable ASCII"
     if any(char in argument for char in "\"'\\`"):
         return "has quotes or backslashes, which boot loaders change"

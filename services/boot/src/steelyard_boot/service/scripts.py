@@ -57,6 +57,7 @@ class Scripts:
     ) -> None:
         self._database, self._base, self._told, self._clock = database, base_url, told, clock
         self._open, self._is_known = open_secret, is_known
+        self._own_url = ""
         self._finds: Combiner[_Ticket] = Combiner(self._look_up, linger_s=0.001)
 
     def ipxe(self, asked: Asked) -> str:
@@ -158,7 +159,7 @@ class Scripts:
 
     def _place(self, model: BootModel, root: str) -> Callable[[File], str]:
         """Where a file is: ours below ``root`` and with the boot's name, so that the fetch can be told apart."""
-        base = self._base().rstrip("/")
+        self._own_url = base = self._own_url or self._base().rstrip("/")  # it stays as long as this process
         names = {id(model.kernel): "kernel", id(model.ramdisk): "ramdisk", id(model.iso): "iso"}
 
         def place(file: File) -> str:

@@ -52,7 +52,7 @@ class BootRow:
     is_anothers: bool = False
 
 
-def _row(row: RowMapping | Any) -> BootRow:
+def _row(row: RowMapping | Any, *, is_anothers: bool = False) -> BootRow:
     return BootRow(
         node_uuid=row["node_uuid"],
         interface=row["interface"],
@@ -62,7 +62,7 @@ def _row(row: RowMapping | Any) -> BootRow:
         macs=tuple(row["macs"]),
         model=BootModel.from_dict(row["model"]),
         created_at=row["created_at"],
-        is_anothers=bool(row.get("is_anothers")),
+        is_anothers=is_anothers,
     )
 
 
@@ -123,4 +123,6 @@ def find(connection: Connection, asked: Sequence[Names]) -> list[BootRow | None]
         of_one = best[row["n"]]
         if not of_one or of_one[0]["rank"] == row["rank"]:
             of_one.append(row)
-    return [_row(of_one[0]) if len(of_one) == 1 else None for of_one in best]
+    return [
+        _row(of_one[0], is_anothers=of_one[0]["is_anothers"]) if len(of_one) == 1 else None for of_one in best
+    ]  # fmt: skip
