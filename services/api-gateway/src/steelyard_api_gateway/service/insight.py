@@ -36,12 +36,12 @@ class Insight:
         return self._inventory.query("workflow", body, call.headers())
 
     def boots(self, call: Call, ident: str, query: Query) -> bytes:
-        given = identifiers.from_path("node", ident, call.minor)
+        given = _node(ident)
         body = {"api": call.api(), "ident": given, **insight_queries.workflows(query)}
         return self._boot.query("boot-attempts", body, call.headers())
 
     def boot(self, call: Call, ident: str, attempt: str) -> bytes:
-        given = identifiers.from_path("node", ident, call.minor)
+        given = _node(ident)
         body = {"api": call.api(), "ident": given, "attempt": identifiers.uuid("boot attempt", attempt)}
         return self._boot.query("boot-attempt", body, call.headers())
 
@@ -57,9 +57,14 @@ class Insight:
         return self._command("apply-plan", call, ident, plan=identifiers.uuid("plan", plan))
 
     def _query(self, verb: str, call: Call, ident: str, **more: Any) -> bytes:
-        given = identifiers.from_path("node", ident, call.minor)
+        given = _node(ident)
         return self._inventory.query(verb, {"api": call.api(), "ident": given, **more}, call.headers())
 
     def _command(self, verb: str, call: Call, ident: str, **more: Any) -> bytes:
-        given = identifiers.from_path("node", ident, call.minor)
+        given = _node(ident)
         return self._inventory.command(verb, {"api": call.api(), "ident": given, **more}, call.headers())
+
+
+def _node(ident: str) -> str:
+    """None of this is Ironic's: a name is one whatever version the caller speaks. Errors: BadIdentifier."""
+    return identifiers.from_path("node", ident, identifiers.FREE_NAMES_SINCE)
