@@ -273,6 +273,18 @@ def test_arguments_of_the_node_replace_the_sites_or_contain_them(desk: Desk, sit
     assert "ipa-debug=1" in line
 
 
+def test_the_agent_is_told_the_api_of_both_families(desk: Desk, site: Site) -> None:
+    urls = ("http://192.0.2.1:6385", "http://[2001:db8::1]:6385")
+    boots_ = Boots(desk.database, SiteRules(api_url=",".join(urls)), NoMedia(), desk.clock)
+
+    boots_.prepare(machine(), agent(purpose=Purpose.INSPECT))
+
+    line = kernel_line(site.get(f"/ipxe?mac={HEX}"))
+    assert f"ipa-api-url={urls[0]},{urls[1]}" in line
+    callbacks = ",".join(f"{url}/v1/continue_inspection" for url in urls)
+    assert f"ipa-inspection-callback-url={callbacks}" in line
+
+
 def test_an_agent_cannot_be_prepared_where_nobody_said_where_the_api_is(desk: Desk) -> None:
     boots_ = Boots(desk.database, SiteRules(), NoMedia(), desk.clock)
 

@@ -48,6 +48,11 @@ def base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def base_urls(text: str) -> str:
+    """One or several of these, with commas."""
+    return ",".join(base_url(piece.strip()) for piece in text.split(","))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ArtifactSettings:
     """Kernels, ramdisks, ISOs and images: where they lie, where they come from, how long they stay."""
@@ -167,8 +172,9 @@ class BootingSettings:
         default="",
         metadata=env(
             "STEELYARD_AGENT_API_URL",
-            "where machines reach the API: the agent is told so; without it no agent is booted",
-            parse=base_url,
+            "where machines reach the API: the agent is told so; without it no agent is booted; several with commas,"
+            " as for IPv4 and IPv6: the agent takes those that it reaches, an installer the first",
+            parse=base_urls,
         ),
     )
     kernel_append_params: str = field(
@@ -216,6 +222,6 @@ class Settings(
     def install_rules(self) -> InstallRules:
         """How installers work. Errors: InvalidRequest when their template cannot be read."""
         return InstallRules(
-            api_url=self.agent_api_url, template=self.kickstart_text(), is_insecure=self.installer_insecure,
-            grace_s=self.installer_grace_s, images=self.deploy_rules().images,
+            api_url=self.agent_api_url.partition(",")[0], template=self.kickstart_text(),
+            is_insecure=self.installer_insecure, grace_s=self.installer_grace_s, images=self.deploy_rules().images,
         )  # fmt: skip

@@ -17,7 +17,8 @@ MEDIA_ARGUMENT = "boot_method=vmedia"
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What is the same for all nodes. ``api_url``: the API as machines reach it; ``arguments``: to every kernel."""
+    """What is the same for all nodes. ``api_url``: the API as machines reach it, several addresses with commas;
+    ``arguments``: to every kernel."""
 
     api_url: str = ""
     arguments: str = ""
@@ -63,7 +64,8 @@ def agent_arguments(what: BootOf, site: Site) -> tuple[str, ...]:
         )
     found = [f"ipa-api-url={site.api_url}"]
     if what.purpose is Purpose.INSPECT:
-        found.append(f"ipa-inspection-callback-url={site.api_url}/v1/continue_inspection")
+        callbacks = ",".join(f"{url}/v1/continue_inspection" for url in site.api_url.split(","))
+        found.append(f"ipa-inspection-callback-url={callbacks}")
     return tuple(found)
 
 
