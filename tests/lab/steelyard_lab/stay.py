@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import signal
 from pathlib import Path
@@ -15,7 +16,7 @@ WORDS = """The lab is up, with one machine that nobody has told Steelyard of. In
 
     tests/lab/enter
 
-gives a shell in which `baremetal` finds Steelyard, and these name the machine: {names}.
+gives a shell in which `baremetal` finds Steelyard, and these name the API and the machine: {names}.
 docs/tutorial/deploy-a-machine.md goes on from here. Ctrl-C takes everything down.
 """
 
@@ -39,6 +40,7 @@ def environment(stage: Stage, machine: BootMachine) -> dict[str, str]:
     return {
         "OS_CLOUD": clients["OS_CLOUD"],
         "OS_CLIENT_CONFIG_FILE": clients["OS_CLIENT_CONFIG_FILE"],
+        "LAB_API": _signed_in(Path(clients["OS_CLIENT_CONFIG_FILE"]), clients["OS_CLOUD"]),
         "LAB_BMC": info["redfish_address"],
         "LAB_SYSTEM": info["redfish_system_id"],
         "LAB_USER": info["redfish_username"],
@@ -49,3 +51,10 @@ def environment(stage: Stage, machine: BootMachine) -> dict[str, str]:
         "LAB_CHECKSUM": stage.image.sha256(stage.image.qcow2),
         "LAB_CONSOLE": str(machine.console_file),
     }
+
+
+def _signed_in(clouds: Path, cloud: str) -> str:
+    """The API's URL with name and password in it: for curl, which reads no clouds.yaml."""
+    told = json.loads(clouds.read_text())["clouds"][cloud]["auth"]
+    scheme, _, place = told["endpoint"].partition("://")
+    return f"{scheme}://{told['username']}:{told['password']}@{place}"
