@@ -50,6 +50,19 @@ class Api:
         return json.loads(answer) if answer else None
 
 
+def ask(api: Api, node: str, verb: str, *, every_s: float, longest_s: float) -> int:
+    """Give a node a verb, again and again until it is accepted. → how often it was refused"""
+    refused, end = 0, time.monotonic() + longest_s
+    while True:
+        status, body = api.call("PUT", f"/v1/nodes/{node}/states/provision", {"target": verb})
+        if status == 202:
+            return refused
+        refused += 1
+        if status not in (409, 503) or time.monotonic() > end:
+            raise RuntimeError(f"{verb} of {node}: {status}: {body[:300].decode(errors='replace')}")
+        time.sleep(every_s)
+
+
 @dataclass(kw_only=True)
 class Load:
     """What a run of many calls took: seconds each and in all."""

@@ -27,7 +27,7 @@ from tests.differential import real_ironic
 
 from . import api, suite
 from .accounting import Tree
-from .client import Api, Load, run
+from .client import Api, Load, ask, run
 from .report import Figure, table
 
 CLIENTS = 16
@@ -81,14 +81,14 @@ class Lives:
     def __init__(self, there: Api, tree: Tree, lives: int, prefix: str) -> None:
         self._api, self._tree = there, tree
         self._names = [f"{prefix}-{i:05d}" for i in range(lives)]
-        self.seen: Counter[int] = Counter()
+        self._refused: Counter[int] = Counter()  # by node: each has a client of its own
         self.cpu_by_service_s: dict[str, float] = {}
         self.seconds = self.cpu_s = 0.0
         self.accepted: list[Load] = []
 
     @property
     def refused(self) -> int:
-        return sum(count for status, count in self.seen.items() if status != 202)
+        return self._refused.total()
 
     def live(self) -> None:
         before, start = self._tree.cpu_by_service_s(), time.perf_counter()
@@ -106,16 +106,7 @@ class Lives:
         self._api.json("POST", "/v1/nodes", body | FAKES)
 
     def _ask(self, i: int, verb: str) -> None:
-        """Until it is accepted; ``seen`` counts the refusals, too."""
-        end = time.monotonic() + LONGEST_S
-        while True:
-            status, body = self._api.call("PUT", f"/v1/nodes/{self._names[i]}/states/provision", {"target": verb})
-            self.seen[status] += 1
-            if status == 202:
-                return
-            if status not in (409, 503) or time.monotonic() > end:
-                raise RuntimeError(f"{verb} of {self._names[i]}: {status}: {body[:300].decode(errors='replace')}")
-            time.sleep(ASK_AGAIN_S)
+        self._refused[i] += ask(self._api, self._names[i], verb, every_s=ASK_AGAIN_S, longest_s=LONGEST_S)
 
     def _wait(self, state: str) -> None:
         """Until all are there and nobody holds them."""

@@ -27,12 +27,12 @@ from steelyard_rack.client import RackClient
 from steelyard_rack.shelf import IMAGE
 
 from . import suite
-from .client import run
+from .client import ask, run
 from .report import Figure, table
 
 CLIENTS = 32
 LOOK_S, SAMPLE_S, PROBE_S = 1.0, 1.0, 0.05
-LONGEST_S = 1800.0
+ASK_AGAIN_S, LONGEST_S = 0.2, 1800.0
 SCRIPT_MS, STORE_MB = 250, 64
 _FETCH = re.compile(r"GET (\S+)")
 _TOOK = re.compile(r"in ([0-9.]+) s")
@@ -195,15 +195,7 @@ class Storm:
 
     def _ask(self, verb: str) -> None:
         def one(i: int) -> None:
-            end = time.monotonic() + LONGEST_S
-            while True:
-                path = f"/v1/nodes/{self.nodes[i]}/states/provision"
-                status, body = self.api.call("PUT", path, {"target": verb})
-                if status == 202:
-                    return
-                if status not in (409, 503) or time.monotonic() > end:
-                    raise RuntimeError(f"{verb}: {status}: {body[:300].decode(errors='replace')}")
-                time.sleep(0.2)
+            ask(self.api, self.nodes[i], verb, every_s=ASK_AGAIN_S, longest_s=LONGEST_S)
 
         run(one, self.count, CLIENTS)
 
