@@ -135,6 +135,7 @@ def test_a_configuration_without_a_menu_starts_what_it_loads(tmp_path: Path) -> 
     ("if true; then menuentry x { linux /v }", "'fi' is missing"),
     ('menuentry "x { linux /v }', "never closed"),
     ("while true; do a=1; done", "runs without end"),
+    ('a=xx; while true; do a="$a$a"; done', "grows without end"),
     ("configfile /grub/grub.cfg", "calls itself without end"),
     ("menuentry x { " * 60, "nested too deeply"),
 ])  # fmt: skip

@@ -12,6 +12,7 @@ from steelyard_agent.grub_state import Grub, Item, options
 
 STEPS_AT_MOST = 20_000  # a configuration that runs for ever is not run for ever
 DEPTH_AT_MOST = 40
+WORD_AT_MOST = 1 << 16  # the kernel's command line has 4 kB at most
 FILES = ("configfile", "source", ".", "extract_entries_source", "extract_entries_configfile")
 MENU_OPTIONS = {f"--{name}": name for name in ("id", "class", "users", "hotkey", "source")}
 
@@ -111,4 +112,6 @@ class Run:
                 made = made or [""]
                 made[-1] += pieces[0]
                 made += pieces[1:]
+            if made and len(made[-1]) > WORD_AT_MOST:
+                raise CannotStart("grub.cfg: a word grows without end")
         return made
