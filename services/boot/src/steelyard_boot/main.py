@@ -27,7 +27,10 @@ from .handlers.steps import step_functions
 from .keeping import make_artifacts
 from .service.agents import Agents
 from .service.inventory import Inventory
+from .service.kickstarts import Kickstarts
+from .service.reading import Reading
 from .service.refusals import Refusals
+from .service.traffic import Traffic
 from .settings import Settings
 from .working import make_kickstarts, make_works
 
@@ -67,11 +70,7 @@ def start(settings: Settings) -> Boot:
     booting = make_booting(settings, database, artifacts, knows=inventory.knows_machine)
     booting.start(parts, settings)
     parts.blueprints += booting.blueprints(artifacts.reading)
-    parts.blueprints.append(
-        installer_handlers.blueprint(
-            make_kickstarts(settings, database), booting.traffic, lambda key: serve(artifacts.reading, key)
-        )
-    )
+    parts.blueprints.append(_installers(make_kickstarts(settings, database), booting.traffic, artifacts.reading))
     parts.finishes.append(booting.watch)
     parts.desks = desks(booting.scripts)
     agents = Agents(
@@ -90,6 +89,10 @@ def start(settings: Settings) -> Boot:
     offered = offer(dns=works.dns is not None, ramdisks=settings.ramdisks())
     provide(parts, bus, settings, offered, step_functions(now, works))
     return parts
+
+
+def _installers(kickstarts: Kickstarts, traffic: Traffic, reading: Reading) -> Blueprint:
+    return installer_handlers.blueprint(kickstarts, traffic, lambda key: serve(reading, key))
 
 
 def _all_of(forgets: Sequence[Callable[[str], None]]) -> Callable[[str], None]:
