@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from steelyard_boot.domain import dnsmasq_log
@@ -414,3 +415,17 @@ def test_many_nodes_that_are_prepared_at_once_by_two_replicas_are_all_in_keas_fi
     written = json.loads((tmp_path / "dhcp" / "steelyard-reservations.json").read_text())
     assert len(written) == 64
     assert 1 <= len(control.asked) < 64, "calls that came together were told of together"
+
+
+def test_a_start_writes_all_nodes_at_once_and_tells_the_server_once(
+    database: Database, tmp_path: Path, clock: SetClock, control: Control
+) -> None:
+    boots = Boots(database, Site(api_url=LAN), NoMedia(), clock)
+    for _ in range(5):
+        boots.prepare(machine("ipxe", uuid=str(uuid4())), agent())
+    kea = Kea(tmp_path / "dhcp", f"unix:{control.path}")
+
+    Followers(database, kea, None, lambda: RULES).begin()
+
+    assert len(json.loads((tmp_path / "dhcp" / "steelyard-reservations.json").read_text())) == 10
+    assert len(control.asked) == 2  # the site's rules, and the nodes

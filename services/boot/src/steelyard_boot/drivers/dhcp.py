@@ -35,6 +35,7 @@ class DhcpServer(Protocol):
     """What a DHCP server is told. Every call may be repeated. Errors: Unavailable when it cannot be told."""
 
     def write_site(self, rules: SiteRules) -> None: ...
+    def write_all(self, hosts: Sequence[Host]) -> None: ...
     def write(self, host: Host, everyone: Everyone) -> None: ...
     def remove(self, node_uuid: str, everyone: Everyone) -> None: ...
 
@@ -43,6 +44,7 @@ class NoDhcp:
     """The site has its own: docs/howto/dhcp.md says what it must answer."""
 
     def write_site(self, rules: SiteRules) -> None: ...
+    def write_all(self, hosts: Sequence[Host]) -> None: ...
     def write(self, host: Host, everyone: Everyone) -> None: ...
     def remove(self, node_uuid: str, everyone: Everyone) -> None: ...
 
@@ -65,13 +67,25 @@ class Dnsmasq:
             if _write(self._folder / "steelyard.conf", dnsmasq_files.site(rules, str(hosts), str(tagged))):
                 self._restart()
 
+    def write_all(self, hosts: Sequence[Host]) -> None:
+        listed = marked = False
+        for host in hosts:
+            is_listed, is_marked = self._put(host)
+            listed, marked = listed or is_listed, marked or is_marked
+        self._tell(listed=listed, marked=marked)
+
     def write(self, host: Host, everyone: Everyone) -> None:  # noqa: ARG002
+        listed, marked = self._put(host)
+        self._tell(listed=listed, marked=marked)
+
+    def _put(self, host: Host) -> tuple[bool, bool]:
+        """→ whether its line changed, whether its tags did."""
         plain, tagged = self._places(host.node_uuid)
         is_plain = dnsmasq_files.is_plain(host)
         with _writing(self._folder):
             listed = _write(plain, dnsmasq_files.host(host)) if is_plain else _remove(plain)
             marked = _remove(tagged) if is_plain else _write(tagged, dnsmasq_files.tagged(host))
-        self._tell(listed=listed, marked=marked)
+        return listed, marked
 
     def remove(self, node_uuid: str, everyone: Everyone) -> None:  # noqa: ARG002
         plain, tagged = self._places(node_uuid)
@@ -145,6 +159,9 @@ class Kea:
             self._tell_changes()
         except KeaIsAway as error:
             log.warning("Kea was not told to read its files again", reason=error.message)
+
+    def write_all(self, hosts: Sequence[Host]) -> None:
+        self._writes.submit(lambda: hosts)
 
     def write(self, host: Host, everyone: Everyone) -> None:  # noqa: ARG002
         self._writes.submit(everyone)

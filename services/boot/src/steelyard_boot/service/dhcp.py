@@ -44,9 +44,7 @@ class Followers:
         if isinstance(self._server, NoDhcp):
             return
         self._server.write_site(self._rules())
-        everyone = self._everyone()
-        for host in everyone:
-            self._server.write(host, lambda: everyone)
+        self._server.write_all(self._everyone())
 
     def _everyone(self) -> list[Host]:
         with self._database.read() as connection:
