@@ -7,22 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from steelyard_lab.hypervisor import Hypervisor
+from steelyard_lab.hypervisor import SECURED_CODE, VARIABLES, Hypervisor
 from steelyard_lab.lan import BRIDGE
 from steelyard_lab.processes import run, wait_until
 
 UEFI, BIOS = "uefi", "bios"
 MEMORY_MIB = 1536
+CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 FIRMWARE = {
     BIOS: "<os><type arch='x86_64' machine='pc'>hvm</type><boot dev='hd'/><bios useserial='yes'/></os>",
     UEFI: """<os><type arch='x86_64' machine='q35'>hvm</type>
-    <loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader>
-    <nvram template='/usr/share/OVMF/OVMF_VARS_4M.fd'>{folder}/nvram.fd</nvram><boot dev='hd'/></os>""",
+    <loader readonly='yes' type='pflash'>{code}</loader>
+    <nvram template='{variables}'>{folder}/nvram.fd</nvram><boot dev='hd'/></os>""",
 }
-# The firmware's own PXE is switched off where HTTP boot is wanted: it would be tried first, for a minute.
-NO_PXE = """<sysinfo type='fwcfg'>
-    <entry name='opt/org.tianocore/IPv4PXESupport'>no</entry><entry name='opt/org.tianocore/IPv6PXESupport'>no</entry>
-  </sysinfo>"""
+# What the firmware would try first, for a minute each: where HTTP boot is wanted, or IPv6.
+PXE = "<entry name='opt/org.tianocore/IPv{}PXESupport'>no</entry>"
+WITHOUT = "<sysinfo type='fwcfg'>{}</sysinfo>"
 DISK = """<disk type='file' device='disk'><driver name='qemu' type='raw' cache='unsafe'/>
       <source file='{file}'/><target dev='{target}' bus='virtio'/><serial>{serial}</serial></disk>"""
 DOMAIN = """<domain type='qemu'>
@@ -32,7 +32,7 @@ DOMAIN = """<domain type='qemu'>
   <vcpu>1</vcpu>
   {extra}
   {firmware}
-  <features><acpi/></features>
+  <features><acpi/>{features}</features>
   <cpu mode='maximum'/>
   <on_reboot>restart</on_reboot>
   <devices>
@@ -50,10 +50,18 @@ DOMAIN = """<domain type='qemu'>
 
 @dataclass(frozen=True, kw_only=True)
 class Firmware:
-    """``boots_by_http``: UEFI's own HTTP client, not PXE. A BIOS machine has iPXE in its NIC, a UEFI one does not."""
+    """``boots_by_http``: UEFI's own HTTP client, not PXE; ``boots_by_ipv6``: not by IPv4. A BIOS machine has iPXE in
+    its NIC, a UEFI one does not. ``is_secured``: has secure boot, which is off when the machine is new."""
 
     mode: str = BIOS
     boots_by_http: bool = False
+    boots_by_ipv6: bool = False
+    is_secured: bool = False
+
+    def settings(self) -> str:
+        """What the firmware is told."""
+        without = (4, 6) if self.boots_by_http else (4,) if self.boots_by_ipv6 else ()
+        return WITHOUT.format("".join(PXE.format(version) for version in without)) if without else ""
 
 
 class BootMachine:
@@ -118,7 +126,10 @@ class BootMachine:
             DOMAIN.format(
                 name=self.name, uuid=self._system, memory=MEMORY_MIB, mac=self.mac, bridge=BRIDGE,
                 console=self.console_file, disks="\n    ".join(disks), rom="<rom enabled='no'/>" if is_uefi else "",
-                firmware=FIRMWARE[self._firmware.mode].format(folder=self._folder),
-                extra=NO_PXE if self._firmware.boots_by_http else "",
+                features="<smm state='on'/>" if self._firmware.is_secured else "",
+                firmware=FIRMWARE[self._firmware.mode].format(
+                    folder=self._folder, code=SECURED_CODE if self._firmware.is_secured else CODE, variables=VARIABLES
+                ),
+                extra=self._firmware.settings(),
             ),
         )  # fmt: skip

@@ -46,11 +46,11 @@ class ControlPlane:
 
 @contextmanager
 def control_plane(data: Path, environ: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[ControlPlane]:
-    """Brings the suite up, where machines reach it. Takes it down again."""
+    """Brings the suite up, where machines reach it. Takes it down again. ``data``: a new folder, or what it left."""
     steelyard = Path(sys.executable).with_name("steelyard")
     # Not on a full volume's fate: the suite's own user must be able to enter its folder, which mkdtemp forbids.
-    data.mkdir(mode=0o755)
-    words: list[str | Path] = ["--listen", f"{ADDRESS}:{API_PORT}", "--boot-listen", f"{ADDRESS}:{BOOT_PORT}"]
+    data.mkdir(mode=0o755, exist_ok=True)
+    words: list[str | Path] = ["--listen", f"{ADDRESS}:{API_PORT}", "--boot-listen", f"[::]:{BOOT_PORT}"]
     try:
         run(
             [steelyard, "up", *words, "--auth", "http_basic", "--data", data, "--detach"],

@@ -27,6 +27,8 @@ cgroup_controllers = []
 namespaces = []
 dynamic_ownership = 0
 """
+SECURED_CODE = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
+VARIABLES, SECURED_VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
 # One slot: a second one is a floppy drive in sushy-tools, which the chipset of UEFI machines lacks.
 MEDIA_SLOTS = {"Cd": {"Name": "Virtual CD", "MediaTypes": ["CD", "DVD"]}}
 
@@ -121,6 +123,9 @@ def _start_emulator(stack: ExitStack, folder: Path, made: Hypervisor, environ: M
         "LIBVIRT_URI": "qemu:///system",
         "STATE_DIR": str(state),
         "VMEDIA_DEVICES": MEDIA_SLOTS,
+        "BOOT_LOADER_MAP": {"UEFI": {"x86_64": SECURED_CODE}, "Legacy": {"x86_64": None}},
+        "SECURE_BOOT_ENABLED_NVRAM": SECURED_VARIABLES,
+        "SECURE_BOOT_DISABLED_NVRAM": VARIABLES,
     }
     config.write_text("".join(f"SUSHY_EMULATOR_{name} = {value!r}\n" for name, value in settings.items()))
     arguments: list[str | Path] = [Path(sys.executable).with_name("sushy-emulator"), "--config", config]

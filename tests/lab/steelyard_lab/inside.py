@@ -7,12 +7,12 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from steelyard_lab import loaders
+from steelyard_lab import kea, loaders
 from steelyard_lab.agent.built import Built
 from steelyard_lab.baremetal import Baremetal
 from steelyard_lab.boot_machine import BootMachine
@@ -44,10 +44,11 @@ def main(folder: Path, options: Options) -> int:
     try:
         _make_private(folder, with_network=not options.api_url)
         with ExitStack() as stack:
-            parts = _start_other_api(stack, folder, options) if options.api_url else _start(stack, folder, options)
-            for row in at_once([each for each in parts if options.wants(each.name)], options.at_once):
-                rows.append(row)
-                print(as_line(row), flush=True)
+            acts = _other_api(stack, folder, options) if options.api_url else _acts(stack, folder, options)
+            for parts in acts:
+                for row in at_once([each for each in parts if options.wants(each.name)], options.at_once):
+                    rows.append(row)
+                    print(as_line(row), flush=True)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
@@ -56,38 +57,48 @@ def main(folder: Path, options: Options) -> int:
     return 0 if succeeded(rows) else 1
 
 
-def _start(stack: ExitStack, folder: Path, options: Options) -> list[Part]:
+def _acts(stack: ExitStack, folder: Path, options: Options) -> Iterator[list[Part]]:
+    """The machines that live at the same time; the stage is set anew between two acts."""
     environ = {**os.environ, "TMPDIR": str(folder)}
     network = stack.enter_context(lan(_new(folder / "lan")))
     _say("starting libvirtd, sushy-emulator and ipmi_sim")
     bmcs = stack.enter_context(hypervisor(_new(folder / "bmcs"), environ))
     machines = _switched_machines(stack, folder, bmcs, environ)
     built = Built.read(options.built)
-    _say("starting the control plane: steelyard up")
-    settings = {
-        **network.settings(), **built.settings(), **loaders.settings(_new(folder / "loaders")),
-        "STEELYARD_AGENT_LOGS_DIR": str(folder / "agent-logs"),
-    }  # fmt: skip
-    plane = stack.enter_context(control_plane(folder / "steelyard", environ, settings))
-    stack.enter_context(dhcp(network, environ))
     images = stack.enter_context(image_server(built.image.raw.parent, ADDRESS, IMAGES_PORT))
     target = stack.enter_context(volume(_new(folder / "volume"), built.image.raw, environ))
-    stage = Stage(plane=plane, network=network, images=images, image=built.image, volume=target)
-    if options.stays:
-        stay(stage, folder, bmcs)
-    switched = [Part(each.name, partial(play, each, Baremetal(plane.clients))) for each in machines]
-    return [*switched, *(_living(life, number, stage, folder, bmcs) for number, life in enumerate(LIVES, 1))]
+    settings = {
+        **network.addresses(), **built.settings(), **loaders.settings(_new(folder / "loaders")),
+        "STEELYARD_AGENT_LOGS_DIR": str(folder / "agent-logs"),
+    }  # fmt: skip
+
+    @contextmanager
+    def stage(servers: Mapping[str, str]) -> Iterator[Stage]:
+        _say(f"starting the control plane with {servers['STEELYARD_DHCP']}: steelyard up")
+        with control_plane(folder / "steelyard", environ, {**settings, **servers}) as plane:
+            yield Stage(plane=plane, network=network, images=images, image=built.image, volume=target)
+
+    numbered = list(enumerate(LIVES, 1))
+    with stage(network.settings()) as common, dhcp(network, environ):
+        if options.stays:
+            stay(common, folder, bmcs)
+        switched = [Part(each.name, partial(play, each, Baremetal(common.plane.clients))) for each in machines]
+        lives = [_living(life, number, common, folder, bmcs) for number, life in numbered if not life.by_kea]
+        yield [*switched, *lives]
+    by_kea = [(number, life) for number, life in numbered if life.by_kea and options.wants(life.name)]
+    if by_kea:
+        files = network.folder / "kea"
+        with stage(kea.settings(files)) as common, kea.kea(network.folder, files, environ):
+            yield [_living(life, number, common, folder, bmcs) for number, life in by_kea]
 
 
-def _start_other_api(stack: ExitStack, folder: Path, options: Options) -> list[Part]:
+def _other_api(stack: ExitStack, folder: Path, options: Options) -> Iterator[list[Part]]:
     """Somebody else's API is only tried with the machines that are switched on and off."""
     environ = {**os.environ, "TMPDIR": str(folder)}
     bmcs = stack.enter_context(hypervisor(_new(folder / "bmcs"), environ))
     clients = other_api(options.api_url, environ)
-    return [
-        Part(each.name, partial(play, each, Baremetal(clients)))
-        for each in _switched_machines(stack, folder, bmcs, environ)
-    ]
+    machines = _switched_machines(stack, folder, bmcs, environ)
+    yield [Part(each.name, partial(play, each, Baremetal(clients))) for each in machines]
 
 
 def _switched_machines(

@@ -10,11 +10,11 @@ from pathlib import Path
 from steelyard_lab.processes import Daemon, run
 
 BRIDGE = "lab"
-ADDRESS = "192.0.2.1"  # documentation ranges: nothing of it exists outside
+ADDRESS, ADDRESS_V6 = "192.0.2.1", "2001:db8:1::1"  # documentation ranges: nothing of it exists outside
 API_PORT, BOOT_PORT, IMAGES_PORT = 6385, 8089, 8080
 API = f"http://{ADDRESS}:{API_PORT}"
 # Without a router advertisement iPXE waits 13 s for one.
-RANGES = "192.0.2.100,192.0.2.200,1h;2001:db8:1::,ra-only"
+RANGES = "192.0.2.100,192.0.2.200,1h;2001:db8:1::100,2001:db8:1::200,64,1h"
 DNSMASQ = """conf-file={steered}
 port=0
 user=root
@@ -44,6 +44,14 @@ class Lan:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @staticmethod
+    def addresses() -> dict[str, str]:
+        """Steelyard's boot service, as machines reach it."""
+        return {
+            "STEELYARD_BOOT_URL": f"http://{ADDRESS}:{BOOT_PORT}",
+            "STEELYARD_BOOT_URL_V6": f"http://[{ADDRESS_V6}]:{BOOT_PORT}",
+        }
+
     def settings(self) -> dict[str, str]:
         """For Steelyard's boot service, which drives dnsmasq."""
         return {
@@ -68,6 +76,10 @@ class Lan:
         run(["iptables", "-A", "INPUT", "-i", BRIDGE, "-s", address, "-p", "tcp", "--syn", "!", "--dport",
              str(IMAGES_PORT), "-j", "DROP"])  # fmt: skip
 
+    def leave_ipv6_alone(self, mac: str) -> None:
+        """From now on nothing that this machine sends by IPv4 gets in."""
+        run(["iptables", "-A", "INPUT", "-i", BRIDGE, "-m", "mac", "--mac-source", mac, "-j", "DROP"])
+
     def is_cut_off(self, address: str) -> bool:
         return re.search(rf"DROP .* {re.escape(address)} ", run(["iptables", "-nvL", "INPUT"])) is not None
 
@@ -79,7 +91,7 @@ def lan(folder: Path) -> Iterator[Lan]:
     (folder / "dhcp").mkdir()
     run(["ip", "link", "add", BRIDGE, "type", "bridge", "forward_delay", "0"])
     run(["ip", "address", "add", f"{ADDRESS}/24", "dev", BRIDGE])
-    run(["ip", "address", "add", "2001:db8:1::1/64", "dev", BRIDGE, "nodad"])
+    run(["ip", "address", "add", f"{ADDRESS_V6}/64", "dev", BRIDGE, "nodad"])
     run(["ip", "link", "set", BRIDGE, "up"])
     yield Lan(folder)
 

@@ -8,9 +8,10 @@ import secrets
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from steelyard_lab import disk, kexec
-from steelyard_lab.agent.instance_image import NAME, Image
+from steelyard_lab.agent.instance_image import NAME, ROOT, Image
 from steelyard_lab.baremetal import Baremetal
 from steelyard_lab.boot_machine import BootMachine, Firmware
 from steelyard_lab.control_plane import ControlPlane
@@ -36,6 +37,8 @@ class Life:
     disk_mib: int = 256
     options: tuple[str, ...] = ()  # more words of `baremetal node create`
     is_static: bool = False
+    by_kea: bool = False  # Kea gives it its address, not dnsmasq
+    shows: str = ""  # what the serial console must show of the way to the instance
     driver_info: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -73,27 +76,16 @@ class Living:
 
     def _create(self) -> str:
         life, mode = self._life, self._life.firmware.mode
-        words = [
-            "node",
-            "create",
-            "--uuid",
-            self._uuid,
-            "--name",
-            self._node,
-            "--driver",
-            "redfish",
-            "--boot-interface",
-            life.boot,
-        ]
-        words += ["--no-automated-clean", *life.options]
+        words = ["node", "create", "--uuid", self._uuid, "--name", self._node, "--driver", "redfish"]
+        words += ["--boot-interface", life.boot, "--no-automated-clean", *life.options]
         for name, value in {**self._machine.driver_info, **life.driver_info}.items():
             words += ["--driver-info", f"{name}={value}"]
-        words += ["--property", f"capabilities=boot_mode:{mode}", "--property", "cpu_arch=x86_64"]
+        secured = ",secure_boot:true" if life.firmware.is_secured else ""
+        words += ["--property", f"capabilities=boot_mode:{mode}{secured}", "--property", "cpu_arch=x86_64"]
         if life.disks:
             hint = {"name": "<in> /dev/md"} if "raid" in life.steps else {"serial": next(iter(self._machine.disks))}
             words += ["--property", f"root_device={json.dumps(hint)}"]
-        if life.is_static:
-            words += ["--network-data", json.dumps(self._network_data())]
+        words += ["--network-data", json.dumps(self._network_data())] if life.is_static else []
         self._baremetal.run(*words)
         self._baremetal.run("port", "create", self._machine.mac, "--node", self._uuid)
         return f"{mode}, {life.boot}"
@@ -146,22 +138,34 @@ class Living:
         """The same image again. The first time the firmware started it, now the agent does."""
         proof = kexec.Proof(self._node, self._machine, self._stage.plane.clients)
         wanted = json.dumps({"kexec": "true", "boot_mode": self._life.firmware.mode})
-        self._baremetal.run("node", "set", self._node, "--instance-info", f"capabilities={wanted}")
+        self._tell_instance(capabilities=wanted)
         since = self._machine.mark()
         self._baremetal.run("node", "rebuild", self._node, "--config-drive", self._config_drive())
         proof.wait_for_agent(since, DEPLOY_S, lambda: self._baremetal.check_not_failed(self._node))
         self._baremetal.wait_state(self._node, "active", timeout_s=DEPLOY_S)
         return f"{self._started(since, config_drive=True)}; {proof.seen(since)}"
 
+    def _deploy_partition(self) -> str:
+        """A root file system: partitions, and what boots it, are the agent's."""
+        self._tell_image(self._stage.image.partition, image_type="partition", root_gb="1", image_disk_format="raw")
+        since = self._machine.mark()
+        self._baremetal.change("deploy", self._node, "--config-drive", self._config_drive(), timeout_s=DEPLOY_S)
+        seen = self._started(since, config_drive=True)
+        found = re.search(rf"root file system {ROOT} on \S+", self._machine.said(since))
+        if found is None:
+            raise LabError(f"the instance finds no file system {ROOT}")
+        return f"{seen}; {found.group(0)}"
+
+    def _tell_image(self, image: Path, **more: str) -> None:
+        checksum = self._stage.image.sha256(image)
+        self._tell_instance(image_source=self._stage.images.url(self._node, image), image_checksum=checksum, **more)
+
+    def _tell_instance(self, **info: str) -> None:
+        words = [word for name, value in info.items() for word in ("--instance-info", f"{name}={value}")]
+        self._baremetal.run("node", "set", self._node, *words)
+
     def _deployed(self, deploy: Callable[[], None]) -> str:
-        image = self._stage.image.qcow2
-        words = ["node", "set", self._node, "--instance-info", "image_disk_format=qcow2"]
-        for name, value in {
-            "image_source": self._stage.images.url(self._node, image),
-            "image_checksum": self._stage.image.sha256(image),
-        }.items():
-            words += ["--instance-info", f"{name}={value}"]
-        self._baremetal.run(*words)
+        self._tell_image(self._stage.image.qcow2, image_disk_format="qcow2")
         since = self._machine.mark()
         deploy()
         return self._started(since, config_drive=True)
@@ -186,11 +190,9 @@ class Living:
 
     def _ramdisk(self) -> str:
         """Kernel and ramdisk of the instance, nothing is written anywhere."""
-        words = ["node", "set", self._node]
-        for name, file in {"kernel": self._stage.image.kernel, "ramdisk": self._stage.image.initrd}.items():
-            words += ["--instance-info", f"{name}={self._stage.images.url(self._node, file)}"]
-        words += ["--instance-info", "ramdisk_kernel_arguments=console=ttyS0,115200 no_timer_check"]
-        self._baremetal.run(*words)
+        files = {"kernel": self._stage.image.kernel, "ramdisk": self._stage.image.initrd}
+        urls = {name: self._stage.images.url(self._node, file) for name, file in files.items()}
+        self._tell_instance(**urls, ramdisk_kernel_arguments="console=ttyS0,115200 no_timer_check")
         return self._boots_without_agent()
 
     def _volume(self) -> str:
@@ -207,10 +209,12 @@ class Living:
     def _boots_without_agent(self) -> str:
         since = self._machine.mark()
         self._baremetal.change("deploy", self._node, timeout_s=DEPLOY_S)
-        seen = self._started(since)
-        if "lab-ramdisk" in self._machine.said(since):
+        seen, said = self._started(since), self._machine.said(since)
+        if "lab-ramdisk" in said:
             raise LabError("the agent's ramdisk was booted")
-        return seen
+        if self._life.shows not in said:
+            raise LabError(f"the serial console does not show {self._life.shows!r}: it was booted another way")
+        return seen + (f"; on the way: {self._life.shows}" if self._life.shows else "")
 
     # ---- cleaning
 
@@ -254,11 +258,15 @@ class Living:
         self._baremetal.change("unrescue", self._node, timeout_s=AGENT_S)
         return self._started(since, config_drive=True)
 
-    # ---- reverse mode
+    # ---- ways that are closed
 
     def _cut_off(self) -> str:
         self._stage.network.cut_off(self._machine.address)
         return f"no connection from {self._machine.address} gets to {API}"
+
+    def _leave_ipv6_alone(self) -> str:
+        self._stage.network.leave_ipv6_alone(self._machine.mac)
+        return f"nothing that {self._machine.mac} sends by IPv4 gets in"
 
     # ---- RAID
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from steelyard_lab.boot_machine import BIOS, UEFI, Firmware
 from steelyard_lab.life import Life
 from steelyard_lab.loaders import HTTP_GRUB
 
 PXE_BIOS, PXE_UEFI = Firmware(mode=BIOS), Firmware(mode=UEFI)
-HTTP_UEFI = Firmware(mode=UEFI, boots_by_http=True)
-FROM_MEMORY = ("--deploy-interface", "ramdisk")
+HTTP_UEFI, IPV6_UEFI = Firmware(mode=UEFI, boots_by_http=True), Firmware(mode=UEFI, boots_by_ipv6=True)
+SECURE_UEFI = Firmware(mode=UEFI, is_secured=True)
+from_memory = partial(Life, disks=0, options=("--deploy-interface", "ramdisk"), steps=("provide", "ramdisk"))
 
 # Long ones first: two are lived at a time.
 LIVES = (
@@ -32,21 +35,24 @@ LIVES = (
         driver_info={"agent_direction": "reverse"}, steps=("cut off", "provide", "deploy"),
     ),
     Life(
+        name="uefi-partition", firmware=PXE_UEFI, boot="ipxe", disk_mib=1664, steps=("provide", "deploy partition"),
+    ),
+    Life(
         name="bios-volume", firmware=PXE_BIOS, boot="ipxe", disks=0,
         options=("--storage-interface", "external"), steps=("provide", "volume"),
     ),
-    Life(
-        name="bios-memory", firmware=PXE_BIOS, boot="ipxe", disks=0, options=FROM_MEMORY,
-        steps=("provide", "ramdisk"),
+    from_memory(name="bios-memory", firmware=PXE_BIOS, boot="ipxe"),
+    from_memory(name="bios-pxe", firmware=PXE_BIOS, boot="pxe", shows="PXELINUX"),
+    from_memory(name="uefi-grub", firmware=PXE_UEFI, boot="pxe", shows="Fetching Netboot Image grubx64.efi"),
+    from_memory(
+        name="uefi-http-grub", firmware=HTTP_UEFI, boot="http", driver_info={"boot_loader": HTTP_GRUB},
+        shows="Welcome to GRUB",
     ),
-    Life(
-        name="bios-pxe", firmware=PXE_BIOS, boot="pxe", disks=0, options=FROM_MEMORY, steps=("provide", "ramdisk"),
+    from_memory(
+        name="uefi-ipv6", firmware=IPV6_UEFI, boot="ipxe", shows="Filename: http://[2001:db8:1::1]",
+        steps=("leave ipv6 alone", "provide", "ramdisk"),
     ),
-    Life(
-        name="uefi-grub", firmware=PXE_UEFI, boot="pxe", disks=0, options=FROM_MEMORY, steps=("provide", "ramdisk"),
-    ),
-    Life(
-        name="uefi-http-grub", firmware=HTTP_UEFI, boot="http", disks=0, options=FROM_MEMORY,
-        driver_info={"boot_loader": HTTP_GRUB}, steps=("provide", "ramdisk"),
-    ),
+    from_memory(name="uefi-url", firmware=PXE_UEFI, boot="redfish-https"),
+    from_memory(name="uefi-secure", firmware=SECURE_UEFI, boot="pxe", shows="lab-instance: secure boot 1"),
+    from_memory(name="uefi-kea", firmware=HTTP_UEFI, boot="http-ipxe", by_kea=True),
 )  # fmt: skip

@@ -26,7 +26,15 @@ what the machine itself did. The agent is ironic-python-agent as it comes from P
 | uefi-media | virtual CD, static addresses (`network_data`), no DHCP; disk's metadata erased first |
 | uefi-reverse | the same, and no path from the machine to the API: Steelyard calls the agent |
 | bios-volume | no disk: boots from an iSCSI volume |
+| uefi-partition | a partition image: partitions, root file system and what boots it are put in place by the agent |
 | bios-memory | no disk: `ramdisk` deployment |
+| bios-pxe | the same by PXELINUX: `pxe` |
+| uefi-grub | the same by shim and GRUB over TFTP: `pxe` |
+| uefi-http-grub | the same by GRUB over HTTP, from the firmware's own HTTP client on: `http` |
+| uefi-ipv6 | the same by IPv6 alone, in the same install: DHCPv6, TFTP, iPXE; what it sends by IPv4 does not get in |
+| uefi-url | the same by `redfish-https`: the BMC gets a URL (sushy-tools fetches it and shows it as a CD) |
+| uefi-secure | the same by shim and GRUB, with secure boot, which Steelyard switches on at the BMC |
+| uefi-kea | the same by UEFI HTTP boot and iPXE, with Kea as the DHCP server instead of dnsmasq |
 
 """
 

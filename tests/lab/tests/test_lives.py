@@ -53,8 +53,9 @@ def test_what_the_outer_half_says_arrives_unchanged_at_the_inner_half() -> None:
 
 
 def test_what_was_built_arrives_unchanged_and_is_told_to_steelyard() -> None:
-    names = {name: Path("/cache", name) for name in ("kernel", "initrd", "modules", "busybox", "mdadm", "raw", "qcow2")}
-    image = Image(**{name: names[name] for name in ("raw", "qcow2", "kernel", "initrd")})
+    words = ("kernel", "initrd", "modules", "busybox", "mdadm", "raw", "qcow2", "partition")
+    names = {name: Path("/cache", name) for name in words}
+    image = Image(**{name: names[name] for name in ("raw", "qcow2", "partition", "kernel", "initrd")})
     built = Built(Ramdisk(**{name: names[name] for name in ("kernel", "initrd", "modules", "busybox", "mdadm")}), image)
 
     assert Built.read(built.as_text()) == built

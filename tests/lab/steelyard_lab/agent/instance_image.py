@@ -1,6 +1,9 @@
-"""Builds the image that the lab deploys: a disk that BIOS and UEFI boot, which says on its console what it is.
+"""Builds the images that the lab deploys: a system that says on its console what it is. Without root.
 
-A GPT disk with one EFI system partition: syslinux for BIOS, a unified kernel image for UEFI. Without root.
+| image | what |
+| --- | --- |
+| disk | GPT with one EFI system partition: syslinux for BIOS, a unified kernel image for UEFI |
+| partition | a root file system (ext4); the unified kernel image is below /boot/efi: the agent puts it on an ESP |
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from steelyard_lab.processes import run
 
 HERE = Path(__file__).parent
 NAME = "lab-image-1"
-DISK_MIB, PARTITION_MIB = 96, 92
+ROOT = "lab-root-1"  # what the file system of the partition image is called
+DISK_MIB, PARTITION_MIB, ROOT_MIB = 96, 92, 64
 COMMAND_LINE = "console=ttyS0,115200 quiet no_timer_check"  # an emulated timer may be late
 STUB = Path("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
 SYSLINUX_MBR = Path("/usr/lib/syslinux/mbr/gptmbr.bin")
@@ -26,10 +30,11 @@ SECTIONS = {".osrel": 0x20000, ".cmdline": 0x30000, ".linux": 0x2000000, ".initr
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """The same disk twice; the kernel and ramdisk that are on it. All in one folder."""
+    """The same disk twice; the partition; the kernel and ramdisk that are on both. All in one folder."""
 
     raw: Path
     qcow2: Path
+    partition: Path
     kernel: Path
     initrd: Path
 
@@ -41,7 +46,9 @@ def instance_image(cache: Path, ramdisk: Ramdisk) -> Image:
     """From the cache, or built into it. Errors: LabError."""
     recipe = hashlib.sha256(b"".join((HERE / each).read_bytes() for each in ("instance_image.py", "instance-init")))
     home = cache / f"image-{ramdisk.kernel.parent.name}-{recipe.hexdigest()[:16]}"
-    names = {"raw": "image.raw", "qcow2": "image.qcow2", "kernel": "kernel", "initrd": "initrd"}
+    names = {
+        "raw": "image.raw", "qcow2": "image.qcow2", "partition": "root.raw", "kernel": "kernel", "initrd": "initrd",
+    }  # fmt: skip
     made = Image(**{field: home / name for field, name in names.items()})
     if not made.qcow2.exists():
         work = cache / f"building-{os.getpid()}"
@@ -68,11 +75,13 @@ def _build(work: Path, ramdisk: Ramdisk) -> None:
         f"SERIAL 0 115200\nDEFAULT lab\nLABEL lab\n  LINUX /kernel\n  INITRD /initrd\n  APPEND {COMMAND_LINE}\n"
     )
     run(["mmd", "-i", partition, "::/EFI", "::/EFI/BOOT"])
-    files = {"/EFI/BOOT/BOOTX64.EFI": _unified(work, ramdisk.kernel, initrd), "/syslinux.cfg": work / "syslinux.cfg"}
+    unified = _unified(work, ramdisk.kernel, initrd)
+    files = {"/EFI/BOOT/BOOTX64.EFI": unified, "/syslinux.cfg": work / "syslinux.cfg"}
     for target, source in {**files, "/kernel": ramdisk.kernel, "/initrd": initrd}.items():
         run(["mcopy", "-i", partition, source, f"::{target}"])
     run(["syslinux", "--install", partition])
     _disk(work / "image.raw", partition)
+    _root(work, unified)
     run(["qemu-img", "convert", "-c", "-O", "qcow2", work / "image.raw", work / "image.qcow2"], timeout_s=300)
 
 
@@ -100,6 +109,15 @@ def _unified(work: Path, kernel: Path, initrd: Path) -> Path:
         words += ["--add-section", f"{section}={file}", "--change-section-vma", f"{section}={SECTIONS[section]:#x}"]
     run([*words, STUB, made])
     return made
+
+
+def _root(work: Path, unified: Path) -> None:
+    tree = work / "file-system"
+    for folder in ("proc", "sys", "dev", "run", "etc", "boot/efi/EFI/BOOT"):
+        (tree / folder).mkdir(parents=True)
+    (tree / "etc/lab-root").write_text(ROOT + "\n")
+    shutil.copy(unified, tree / "boot/efi/EFI/BOOT/BOOTX64.EFI")
+    run(["mkfs.ext4", "-q", "-L", ROOT, "-d", tree, work / "root.raw", f"{ROOT_MIB}M"])
 
 
 def _disk(disk: Path, partition: Path) -> None:
