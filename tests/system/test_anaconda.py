@@ -100,3 +100,7 @@ def test_an_installation_fails_with_the_installers_words_and_the_next_one_is_don
             if (boot["purpose"], boot["outcome"]) == ("install", "booted")
         ]
         assert HOPS in seen
+        timeline = fleet.operator.ask("GET", f"/v1/nodes/{name}/timeline?limit=1000")
+        assert "installer" in str(timeline)
+        for text in (str(timeline), suite.data.with_suffix(".log").read_text(errors="replace")):
+            assert "/installers/" not in text, "where a kickstart is, is as secret as what it holds"
