@@ -122,7 +122,7 @@ def _inspect(offer: Offer, _params: Params) -> Plan:
     prepare = offer.core_if_any("boot", "prepare_inspection")
     if prepare is None:
         return Plan(steps=(*ramdisk_device(offer), set_power(offer, PowerTarget.REBOOT), look), needs_ramdisk=True)
-    into = [replace(step, unless="") for step in into_ramdisk(offer, prepare, switches=True)]
+    into = [replace(step, unless="", instead={}) for step in into_ramdisk(offer, prepare, switches=True)]
     after = [] if keeps_agent(offer) else switch_off(offer)
     return Plan(steps=_present([*into, look, *after, _torn_down(offer, "boot", "inspection")]), needs_ramdisk=True)
 
@@ -138,7 +138,7 @@ def _rescue(offer: Offer, _params: Params) -> Plan:
     prepare = offer.core_if_any("rescue", "prepare")
     if prepare is None:
         return Plan(steps=(rescue,), needs_ramdisk=offer.implementation("rescue") == WITH_AGENT)
-    into = [replace(step, unless="") for step in into_ramdisk(offer, prepare, switches=True)]
+    into = [replace(step, unless="", instead={}) for step in into_ramdisk(offer, prepare, switches=True)]
     return Plan(steps=(*into, offer.heartbeat(), rescue), needs_ramdisk=True)
 
 
