@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from steelyard_agent import bls
 from steelyard_agent.entry import CannotStart
+from steelyard_agent.grub_conditions import truth
 from steelyard_agent.grub_state import Grub, Item, options
-from steelyard_agent.grub_test import truth
 from steelyard_agent.versions import by_version
 from steelyard_agent.volumes import Volume
 
