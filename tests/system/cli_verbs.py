@@ -106,7 +106,7 @@ THEMES: dict[str, list[Row]] = {
         Row("node show h1 --fields target_raid_config", {"target_raid_config": {}}),
     ],
     "lifecycle": [
-        Row(f"node create --driver fake-hardware --name l1 {FAKES} --resource-class lives"),
+        Row(f"node create --driver fake-hardware --name l1 {FAKES} --resource-class lives --no-automated-clean"),
         _state("node manage l1", "l1", "manageable"),
         Row("node inventory save l1", refused="could not be found"),
         _state("node inspect l1", "l1", "manageable", inspection_finished_at=True),
@@ -212,7 +212,7 @@ THEMES: dict[str, list[Row]] = {
         Row("inspection rule show {rule}", refused="could not be found"),
     ],
     "allocations": [
-        Row("node create --driver fake-hardware --name a1 --resource-class chosen", keeps="a1"),
+        Row("node create --driver fake-hardware --name a1 --resource-class chosen --no-automated-clean", keeps="a1"),
         _state("node manage a1", "a1", "manageable", power_state="power off"),
         _state("node provide a1", "a1", "available"),
         Row("allocation create --resource-class chosen --name al --wait 30", {"state": "active"}, keeps="al"),

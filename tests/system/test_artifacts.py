@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from steelyard_common.testing import eventually
-from steelyard_local.testing import running_suite
+from steelyard_local.testing import RunningSuite
 
 from services.boot.tests.source_server import serving
 
@@ -50,10 +50,10 @@ def read(place: str, path: str, **headers: str) -> tuple[int, bytes]:
 
 
 @pytest.mark.slow
-def test_an_artifact_is_fetched_ahead_read_in_parts_and_beside_slow_readers_and_deleted() -> None:
-    with serving() as source, running_suite() as suite:
+def test_an_artifact_is_fetched_ahead_read_in_parts_and_beside_slow_readers_and_deleted(shared: RunningSuite) -> None:
+    with serving() as source:
         wish = {"url": source.put("/node.img", DATA), "kind": "image", "checksum": f"sha256:{SUM}"}
-        artifacts = f"{suite.url}/v1/artifacts"
+        artifacts = f"{shared.url}/v1/artifacts"
         eventually(lambda: is_here(artifacts, wish), timeout_s=60, every_s=0.2)
         [known] = call(artifacts)["artifacts"]
         place, _, path = known["url"].removeprefix("http://").partition("/")

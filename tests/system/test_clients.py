@@ -3,58 +3,41 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from steelyard_local.testing import RunningSuite, running_suite
+from steelyard_local.testing import RunningSuite
 from steelyard_rack.testing import RunningRack, running_rack
 
 from .operator import Operator
+from .shared import clear_away
+from .warm_baremetal import WarmClient, warm_baremetal
 
 pytestmark = pytest.mark.slow
-PROGRAM = Path(sys.executable).parent / "baremetal"
-TIMEOUT_S = 120
 
 
 class Client:
     """``run`` succeeds or fails the test; ``ask`` reads its JSON; ``fail`` is what it says when it is refused."""
 
-    def __init__(self, suite: RunningSuite) -> None:
-        # Only what a user's shell has: nothing of this process's OS_* variables.
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
-        self._environ = clean | {"OS_CLIENT_CONFIG_FILE": str(suite.data / "clouds.yaml"), "OS_CLOUD": "steelyard"}
-
-    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [PROGRAM, *words], env=self._environ, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
-        )
+    def __init__(self, warm: WarmClient) -> None:
+        self._warm = warm
 
     def run(self, *words: str) -> str:
-        done = self.call(*words)
-        assert done.returncode == 0, f"{' '.join(words)}: {done.stderr}{done.stdout}"
-        return done.stdout
+        said = self._warm.call(list(words))
+        assert said.status == 0, f"{' '.join(words)}: {said.err}{said.out}"
+        return said.out
 
     def ask(self, *words: str) -> Any:
         return json.loads(self.run(*words, "-f", "json"))
 
     def fail(self, *words: str) -> str:
-        done = self.call(*words)
-        assert done.returncode != 0, f"{' '.join(words)} succeeded: {done.stdout}"
-        return done.stderr
+        said = self._warm.call(list(words))
+        assert said.status != 0, f"{' '.join(words)} succeeded: {said.out}"
+        return said.err
 
     def names(self, *options: str) -> list[str]:
         return [each["name"] for each in self.ask("node", "list", *options)]
-
-
-@pytest.fixture(scope="module")
-def suite() -> Iterator[RunningSuite]:
-    with running_suite() as suite:
-        yield suite
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +48,15 @@ def rack() -> Iterator[RunningRack]:
 
 
 @pytest.fixture(scope="module")
-def client(suite: RunningSuite) -> Client:
-    return Client(suite)
+def client(shared_suite: RunningSuite) -> Iterator[Client]:
+    with warm_baremetal(shared_suite) as warm:
+        yield Client(warm)
+    clear_away(Operator(shared_suite.url))
 
 
 @pytest.fixture(scope="module")
-def operator(suite: RunningSuite) -> Operator:
-    return Operator(suite.url)
+def operator(shared_suite: RunningSuite) -> Operator:
+    return Operator(shared_suite.url)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from steelyard_local.testing import RunningSuite, running_suite
+from steelyard_local.testing import RunningSuite
 
 from .cli_verbs import MAC, THEMES, Row
 from .operator import Operator
@@ -33,14 +33,8 @@ def _verbs() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def suite() -> Iterator[RunningSuite]:
-    with running_suite(environment={"STEELYARD_AUTOMATED_CLEAN": "false"}) as suite:
-        yield suite
-
-
-@pytest.fixture(scope="module")
-def client(suite: RunningSuite) -> Iterator[WarmClient]:
-    with warm_baremetal(suite) as client:
+def client(shared_suite: RunningSuite) -> Iterator[WarmClient]:
+    with warm_baremetal(shared_suite) as client:
         yield client
 
 
@@ -57,8 +51,8 @@ def test_every_verb_that_the_command_has_is_driven_or_excused() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", THEMES)
-def test_the_commands_do_what_they_say(theme: str, suite: RunningSuite, client: WarmClient, tmp_path: Path) -> None:
-    operator, kept = Operator(suite.url), {"file": str(_a_file(tmp_path))}
+def test_the_commands_do_what_they_say(theme: str, shared: RunningSuite, client: WarmClient, tmp_path: Path) -> None:
+    operator, kept = Operator(shared.url), {"file": str(_a_file(tmp_path))}
     for row in THEMES[theme]:
         _drive(row, client, operator, kept)
 

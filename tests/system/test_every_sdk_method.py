@@ -13,7 +13,7 @@ from openstack import exceptions
 from openstack.baremetal.v1._proxy import Proxy
 from openstack.proxy import Proxy as AnyProxy
 from openstack.utils import iterate_timeout
-from steelyard_local.testing import running_suite
+from steelyard_local.testing import RunningSuite
 
 # The SDK warns of its own plans at every connection and object.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::PendingDeprecationWarning:openstack")]
@@ -35,11 +35,11 @@ class Recorder:
 
 
 @pytest.fixture
-def baremetal() -> Iterator[Any]:
-    with running_suite() as suite, pytest.MonkeyPatch.context() as environ:
+def baremetal(shared: RunningSuite) -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as environ:
         for name in [each for each in os.environ if each.startswith("OS_")]:
             environ.delenv(name)
-        environ.setenv("OS_CLIENT_CONFIG_FILE", str(suite.data / "clouds.yaml"))
+        environ.setenv("OS_CLIENT_CONFIG_FILE", str(shared.data / "clouds.yaml"))
         environ.setenv("OS_CLOUD", "steelyard")
         connection = openstack.connect()
         yield Recorder(connection.baremetal)

@@ -164,8 +164,7 @@ def test_the_command_signs_in_and_a_stranger_does_not(suite: RunningSuite) -> No
         assert json.load(root)["id"] == "v1"
 
 
-def test_it_needs_no_sign_in_where_none_is_asked_for() -> None:
-    with running_suite() as suite:
-        connection = _connect(suite)
-        assert {driver.name for driver in connection.baremetal.drivers()} == {"fake-hardware", "ipmi", "redfish"}
-        connection.close()
+def test_it_needs_no_sign_in_where_none_is_asked_for(shared: RunningSuite) -> None:
+    connection = _connect(shared)
+    assert {driver.name for driver in connection.baremetal.drivers()} == {"fake-hardware", "ipmi", "redfish"}
+    connection.close()

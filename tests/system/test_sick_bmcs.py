@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from steelyard_local.testing import RunningSuite, running_suite
 from steelyard_rack.testing import RunningRack
 
 from .operator import Operator
+from .shared import clear_away
 
 
-@pytest.fixture
-def settings() -> dict[str, str]:
+@pytest.fixture(scope="module")
+def suite() -> Iterator[RunningSuite]:
     """Recorded is what is seen, so that a pressed button shows how fresh the record is."""
-    return {
+    settings = {
         "STEELYARD_POWER_SYNC_INTERVAL_S": "5",
         "STEELYARD_POWER_RECOVERY_INTERVAL_S": "5",
         "STEELYARD_FORCE_POWER_STATE_DURING_SYNC": "false",
     }
+    with running_suite(environment=settings) as suite:
+        yield suite
+
+
+@pytest.fixture
+def operator(suite: RunningSuite) -> Iterator[Operator]:
+    """Each test has a rack of its own, and finds no nodes."""
+    operator = Operator(suite.url)
+    yield operator
+    clear_away(operator)
 
 
 @pytest.mark.slow
