@@ -202,6 +202,8 @@ def test_what_agents_and_networks_do_wrong_fails_in_bounded_time_with_cause_and_
             assert fleet.rack.machine(name)["power"] == "Off"
             if case.boot:
                 eventually(partial(says, fleet, name, case.boot), timeout_s=30)
+            logs = list((suite.data / "agent-logs").glob(f"{node['uuid']}_*_failure.tar.gz"))
+            assert len(logs) == ("agent_fails" in case.text), "an agent that lives tells what it has seen"
 
         for name in wrong:
             fleet.rack.clear_faults(name)

@@ -88,6 +88,11 @@ class Layout:
         return self.root / "artifacts"
 
     @property
+    def agent_logs(self) -> Path:
+        """What agents tell of themselves when something failed."""
+        return self.root / "agent-logs"
+
+    @property
     def boot_port(self) -> Path:
         """The port that machines reach boot's HTTP at, kept from one start to the next."""
         return self.root / "boot-port"

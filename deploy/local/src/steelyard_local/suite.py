@@ -142,6 +142,7 @@ class Suite:
             "STEELYARD_DATABASE_URL": database,
             "STEELYARD_SEAL_KEYS_FILE": str(self.layout.seal_keys),
             "STEELYARD_ARTIFACTS_DIR": os.environ.get("STEELYARD_ARTIFACTS_DIR") or str(self.layout.artifacts),
+            "STEELYARD_AGENT_LOGS_DIR": os.environ.get("STEELYARD_AGENT_LOGS_DIR") or str(self.layout.agent_logs),
             "STEELYARD_AGENT_API_URL": os.environ.get("STEELYARD_AGENT_API_URL") or self.options.url,
             **self._ramdisk(),
             "STEELYARD_AUTH": self.options.auth,

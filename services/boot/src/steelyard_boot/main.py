@@ -12,6 +12,7 @@ from steelyard_common.health import Parts
 from steelyard_common.http.at_once import Desk, Desked
 from steelyard_common.provider import provide
 from steelyard_common.provider.starting import now
+from steelyard_common.telemetry import get_logger
 
 from .booting import make_booting
 from .domain.catalogue import offer
@@ -32,8 +33,10 @@ from .service.reading import Reading
 from .service.refusals import Refusals
 from .service.traffic import Traffic
 from .settings import Settings
+from .settings_doubts import doubts
 from .working import make_kickstarts, make_works
 
+log = get_logger(__name__)
 NAME = "boot"
 MIGRATIONS = "steelyard_boot:migrations"
 
@@ -63,6 +66,8 @@ def start(settings: Settings) -> Boot:
     bus = connect_service(settings, NAME)
     parts.add("bus", stop=bus.close, check=lambda: bus.is_connected)
     parts.add("outbox", stop=Relay(database, bus).start().stop)
+    for doubt in doubts(settings):
+        log.warning("a setting may be wrong", what=doubt)
     artifacts = make_artifacts(settings, database)
     artifacts.start(parts)
     parts.blueprints.append(artifact_handlers.blueprint(artifacts.reading))

@@ -11,6 +11,7 @@ from steelyard_common.provider import ProviderSettings
 from steelyard_common.settings import DatabaseSettings, SealSettings, env, positive, seconds
 
 from .domain.install_rules import InstallRules
+from .domain.kernel_arguments import check_arguments, split
 from .settings_agents import AgentSettings
 from .settings_bucket import BucketSettings
 from .settings_dhcp import DhcpSettings
@@ -46,6 +47,12 @@ def base_url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", text):
         raise ValueError("a URL is expected, like http://10.0.0.5:8089")
     return text.rstrip("/")
+
+
+def kernel_arguments(text: str) -> str:
+    """As they stand. Errors: InvalidRequest for what no boot loader would carry to the kernel unchanged."""
+    check_arguments(split(text))
+    return text
 
 
 def base_urls(text: str) -> str:
@@ -182,6 +189,7 @@ class BootingSettings:
         metadata=env(
             "STEELYARD_KERNEL_APPEND_PARAMS",
             "kernel arguments of nodes that have none of their own; %default% in theirs stands for these",
+            parse=kernel_arguments,
         ),
     )
     loaders_dir: str = field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -25,13 +26,25 @@ def one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
+def urls(text: str) -> str:
+    """With commas, each perhaps behind ``<architecture>=``: of a kind that boot fetches."""
+    for piece in filter(None, (each.strip() for each in text.split(","))):
+        if not re.fullmatch(r"(?:[A-Za-z0-9_]+=)?(?:https?|oci|file)://\S+", piece):
+            raise ValueError("URLs are expected (https, http, oci or file), like https://images.example/kernel")
+    return text
+
+
 def _ramdisk(what: str) -> str:
     name = f"STEELYARD_{what.upper()}"
     work = "rescue a node" if what.startswith("rescue") else "deploy, clean, service and inspect a node"
     part = what.partition("_")[2]
     made: str = field(
         default="",
-        metadata=env(name, f"URL of the {part} to {work}; <architecture>=URL, with commas, for several architectures"),
+        metadata=env(
+            name,
+            f"URL of the {part} to {work}; <architecture>=URL, with commas, for several architectures",
+            parse=urls,
+        ),
     )
     return made
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 
 from steelyard_common.settings import boolean, env, one_of
@@ -15,6 +16,11 @@ def ranges(text: str) -> tuple[str, ...]:
     if any(not re.fullmatch(r"[A-Za-z0-9.:,/_=!-]+", piece) for piece in found):
         raise ValueError("ranges as dnsmasq's dhcp-range takes them are expected, with semicolons")
     return found
+
+
+def address(text: str) -> str:
+    """It goes into DHCP answers as it stands."""
+    return str(ip_address(text))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,5 +91,7 @@ class DhcpSettings:
     )
     tftp_server: str = field(
         default="",
-        metadata=env("STEELYARD_TFTP_SERVER", "address of the TFTP server, if it is not the DHCP server's"),
+        metadata=env(
+            "STEELYARD_TFTP_SERVER", "address of the TFTP server, if it is not the DHCP server's", parse=address
+        ),
     )
