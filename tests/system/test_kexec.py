@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def test_an_agent_starts_the_instance_though_boot_is_killed_and_what_cannot_goes
             assert STARTED not in commands(fleet, name)
         for machine in fleet.rack.machines():
             assert (machine["power"], machine["disk"]["holds"]) == ("On", "image")
-            eventually(lambda name=machine["name"]: fleet.rack.machine(name)["stage"].startswith("instance"))
+            eventually(partial(runs_instance, fleet, machine["name"]), timeout_s=30)
 
         attempts = fleet.operator.ask("GET", f"/v1/nodes/{killed}/boots")["boots"]
         assert [(each["purpose"], each["outcome"]) for each in attempts] == [("deploy", "booted")]
@@ -63,6 +64,10 @@ def ask_for_kexec(fleet: Fleet) -> None:
 def is_valid(fleet: Fleet, name: str) -> bool:
     """For a deployment; a worker may only just be announcing itself."""
     return bool(fleet.operator.ask("GET", f"/v1/nodes/{name}/validate")["deploy"]["result"])
+
+
+def runs_instance(fleet: Fleet, name: str) -> bool:
+    return str(fleet.rack.machine(name)["stage"]).startswith("instance")
 
 
 def boots(fleet: Fleet, name: str) -> int:
