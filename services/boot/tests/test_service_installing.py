@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text as sql
 from steelyard_boot.domain.ipxe import script
-from steelyard_boot.drivers.iso import files_image
+from steelyard_boot.drivers.iso import files_image, files_of
 from steelyard_boot.handlers import installers
 from steelyard_boot.handlers.http import make_app
 from steelyard_boot.service.traffic import Traffic
@@ -24,6 +25,7 @@ from steelyard_boot.working import make_kickstarts
 from steelyard_common.bus import MemoryBus
 from steelyard_common.contracts.steps import Again, Done, Failed, StepResult, Wait
 from steelyard_common.db import Database
+from steelyard_common.errors import InvalidRequest
 from steelyard_common.testing import SetClock
 
 from services.boot.tests.agent_stage import MAC, NODE, Stage, stage
@@ -190,6 +192,23 @@ def test_a_config_drive_in_any_form_is_written_file_by_file(ground: Stage, form:
         written = re.search(rf"config_drive/{path} << 'END-OF-FILE'\n(.*?)\nEND-OF-FILE", text, re.DOTALL)
         assert written is not None
         assert base64.b64decode(written[1]) == DRIVE[path]
+
+
+def test_a_broken_config_drive_is_read_or_refused_and_trips_nobody() -> None:
+    whole, dice = gzip.decompress(PACKED), random.Random(1)  # noqa: S311  # the same each time, no secret
+    used = [at for at, byte in enumerate(whole) if byte]
+    outcomes = set[type]()
+    for _ in range(300):
+        broken = bytearray(whole)
+        for at in dice.choices(used, k=dice.choice([1, 5, 20])):
+            broken[at] = dice.randrange(256)
+        try:
+            outcomes.add(type(files_of(bytes(broken[: dice.choice([None, 40_000])]), 1 << 20)))
+        except InvalidRequest as error:
+            outcomes.add(type(error))
+    assert outcomes == {dict, InvalidRequest}
+    with pytest.raises(InvalidRequest, match="more than 5 bytes"):
+        files_of(whole, 5)
 
 
 @pytest.mark.parametrize(

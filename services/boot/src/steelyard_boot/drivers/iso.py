@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,8 @@ from steelyard_common.errors import InvalidRequest
 UEFI_PLATFORM = 0xEF
 MODE = 0o100444
 FOLDER_MODE = 0o040555
+# What pycdlib raises for images that somebody broke: its own errors, and those of what it trips over (1.22).
+BROKEN = (PyCdlibException, struct.error, ValueError, AttributeError, LookupError, OverflowError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +53,7 @@ def files_of(image: bytes, most: int) -> dict[str, bytes]:
                 disc.get_file_from_iso_fp(out, **{kind: path})
                 found[path.lstrip("/").partition(";")[0]] = out.getvalue()
         disc.close()
-    except PyCdlibException as error:
+    except BROKEN as error:
         raise InvalidRequest("it is no ISO 9660 image that can be read") from error
     return found
 
