@@ -22,6 +22,25 @@ _SERVER = """
     import os, sys
     from gunicorn.app.base import BaseApplication
 
+    class Growing:
+        there = 0
+
+        def __init__(self, file):
+            self.fileno, self.seek, self.read, self.file, self.holders = file.fileno, file.seek, file.read, file, 1
+
+        def hold(self):
+            self.holders += 1
+
+        def close(self):
+            self.holders -= 1
+            if not self.holders:
+                self.file.close()
+
+        def ready(self):
+            if Growing.there < 0:
+                raise OSError("it will not come")
+            return Growing.there
+
     class Files(BaseApplication):
         def load_config(self):
             self.cfg.set("bind", "127.0.0.1:0")
@@ -36,7 +55,12 @@ _SERVER = """
                 if environ["PATH_INFO"] == "/small":
                     start_response("200 OK", [("Content-Length", "5")])
                     return [b"hello"]
-                file = open(sys.argv[1], "rb")
+                if environ["PATH_INFO"] == "/more":
+                    Growing.there = int(environ["QUERY_STRING"])
+                    start_response("200 OK", [("Content-Length", "4")])
+                    return [b"more"]
+                is_growing = environ["PATH_INFO"] == "/growing"
+                file = Growing(open(sys.argv[1], "rb")) if is_growing else open(sys.argv[1], "rb")
                 begin = int(environ["QUERY_STRING"] or 0)
                 length = os.path.getsize(sys.argv[1]) - begin
                 file.seek(begin)
@@ -85,6 +109,45 @@ def test_a_file_comes_whole_and_from_where_it_is_asked_for(port: int, file: Path
     for begin in (0, 1, SIZE - 10):
         with _ask(port, f"/?{begin}") as client:
             assert hashlib.sha256(_read(client)).digest() == hashlib.sha256(file.read_bytes()[begin:]).digest()
+
+
+def test_a_file_that_grows_is_followed_without_a_thread_and_ends_when_it_will_not_come(port: int, file: Path) -> None:
+    half = SIZE // 2
+    with _ask(port, f"/more?{half}") as client:
+        assert _read(client) == b"more"
+    readers = [_ask(port, "/growing") for _ in range(6)]
+    beyond, late = _ask(port, f"/growing?{half + 100}"), _ask(port, "/growing")
+    streams = [each.makefile("rb") for each in (*readers, late)]
+    content = file.read_bytes()
+    for stream in streams:
+        while stream.readline() != b"\r\n":
+            pass
+        assert stream.read(half) == content[:half]
+
+    with _ask(port, "/small") as client:  # both threads are free
+        assert _read(client) == b"hello"
+    with _ask(port, f"/more?{half + 50_000}") as client:
+        _read(client)
+    assert streams[-1].read(50_000) == content[half : half + 50_000]
+    with _ask(port, f"/more?{SIZE}") as client:
+        _read(client)
+    for stream in streams[:-1]:
+        assert stream.read(half) == content[half:]
+    assert _read(beyond) == content[half + 100 :]
+    streams[-1].read(half - 50_000)
+    with _ask(port, "/more?1000") as client:
+        _read(client)
+    with _ask(port, "/growing") as failing, failing.makefile("rb") as stream:
+        while stream.readline() != b"\r\n":
+            pass
+        assert stream.read(1000) == content[:1000]
+        with _ask(port, "/more?-1") as client:
+            _read(client)
+        assert stream.read() == b""
+    for stream in streams:
+        stream.close()
+    for client in (*readers, beyond, late):
+        client.close()
 
 
 def test_another_request_may_follow_on_the_connection(port: int, file: Path) -> None:
@@ -137,6 +200,10 @@ class _Taking:
 
     def fileno(self) -> int:
         return self.ours.fileno()
+
+    @property
+    def is_waiting(self) -> bool:
+        return self._part.is_waiting
 
     def flush(self) -> int:
         return self._part.send(self.ours.fileno())

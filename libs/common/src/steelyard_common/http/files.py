@@ -25,17 +25,21 @@ SLICE = 1024 * 1024  # then the next client has its turn
 STALLS_S = 60.0  # a client that takes nothing for so long is left
 LEAST_RATE = 16 * 1024  # bytes a second, in the long run
 LOOK_S = 1.0
+GROWN_S = 0.05  # after which files that grow are looked at again
 
 
 class FilePart:
     """So much of a file. One that has ``hold`` is held, and closed when it is sent; of others there is a copy.
 
-    One that has ``took`` is told how many bytes the client took, again and again.
+    One that has ``took`` is told how many bytes the client took, again and again. One that has ``ready`` grows: that
+    tells how many bytes of it there are, and ``is_waiting`` whether the client could have taken more.
     """
 
     def __init__(self, file: Any, offset: int, count: int) -> None:
         self.left = count
         self._offset = offset
+        self.is_waiting = False
+        self._ready: Callable[[], int] | None = getattr(file, "ready", None)
         self._took: Callable[[int], object] = getattr(file, "took", _nobody)
         hold = getattr(file, "hold", None)
         if hold is not None:
@@ -48,8 +52,14 @@ class FilePart:
 
     def send(self, client: int) -> int:
         """A slice at most. → how many bytes the client took. Errors: OSError."""
+        count = min(self.left, SLICE)
+        if self._ready is not None:
+            count = min(count, self._ready() - self._offset)
+            self.is_waiting = count <= 0
+            if self.is_waiting:
+                return 0
         try:
-            sent = os.sendfile(client, self._descriptor, self._offset, min(self.left, SLICE))
+            sent = os.sendfile(client, self._descriptor, self._offset, count)
         except BlockingIOError:
             return 0
         if sent == 0:
@@ -70,6 +80,8 @@ class Client(Protocol):
 
     @property
     def left(self) -> int: ...
+    @property
+    def is_waiting(self) -> bool: ...
     def fileno(self) -> int: ...
     def flush(self) -> int: ...
 
@@ -125,6 +137,7 @@ class _Loop:
         self._selector = selectors.DefaultSelector()
         self._new: deque[_Sending] = deque()
         self._sendings: set[_Sending] = set()
+        self._waiting: list[_Sending] = []  # for files that grow; the selector does not know of them
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
         self._woken.setblocking(False)
@@ -141,14 +154,17 @@ class _Loop:
             self._waker.send(b"\0")
 
     def _run(self) -> None:
-        look_at = 0.0
+        look_at = grown_at = 0.0
         while True:
-            for key, _ in self._selector.select(LOOK_S):
+            for key, _ in self._selector.select(GROWN_S if self._waiting else LOOK_S):
                 if key.data is None:
                     self._take()
                 else:
                     self._send(key.data)
             now = time.monotonic()
+            if self._waiting and now >= grown_at:
+                grown_at = now + GROWN_S
+                self._look_at_waiting(now)
             if now >= look_at:
                 look_at = now + LOOK_S
                 for sending in [each for each in self._sendings if each.must_go or now > each.give_up_at]:
@@ -161,8 +177,18 @@ class _Loop:
         while self._new:
             sending = self._new.popleft()
             self._sendings.add(sending)
-            self._selector.register(sending.client.fileno(), selectors.EVENT_WRITE, sending)
-            self._send(sending)
+            self._watch(sending)
+
+    def _look_at_waiting(self, now: float) -> None:
+        """That it waits is not the client's fault."""
+        waiting, self._waiting = self._waiting, []
+        for sending in waiting:
+            sending.give_up_at = min(now + STALLS_S, sending.ends_at)
+            self._watch(sending)
+
+    def _watch(self, sending: _Sending) -> None:
+        self._selector.register(sending.client.fileno(), selectors.EVENT_WRITE, sending)
+        self._send(sending)
 
     def _send(self, sending: _Sending) -> None:
         try:
@@ -172,12 +198,18 @@ class _Loop:
             return
         if sending.client.left == 0:
             self._end(sending, is_sent=True)
+        elif sending.client.is_waiting:
+            self._selector.unregister(sending.client.fileno())
+            self._waiting.append(sending)
         elif taken:
             sending.give_up_at = min(time.monotonic() + STALLS_S, sending.ends_at)
 
     def _end(self, sending: _Sending, *, is_sent: bool) -> None:
         self._sendings.discard(sending)
-        self._selector.unregister(sending.client.fileno())
+        if sending in self._waiting:
+            self._waiting.remove(sending)
+        else:
+            self._selector.unregister(sending.client.fileno())
         self._ended(sending)
         sending.done(is_sent)
 

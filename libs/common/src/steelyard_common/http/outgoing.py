@@ -81,6 +81,11 @@ class Answering(socket.socket):
         """Bytes that are still to be sent, of files too."""
         return self.unsent + sum(part.left for part in self._parts if isinstance(part, FilePart))
 
+    @property
+    def is_waiting(self) -> bool:
+        """For a file that is still on its way."""
+        return bool(self._parts) and isinstance(self._parts[0], FilePart) and self._parts[0].is_waiting
+
     def flush(self) -> int:
         """In the loop, or in one of ``files``. → how many bytes the client took. Errors: OSError."""
         taken = 0

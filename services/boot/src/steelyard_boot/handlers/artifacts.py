@@ -41,6 +41,11 @@ class Lent:
         with self._lock:
             self._holders += 1
 
+    @property
+    def ready(self) -> Callable[[], int] | None:
+        """How far it has come, of a file that is on its way."""
+        return getattr(self._file, "ready", None)
+
     def fileno(self) -> int:
         return self._file.fileno()
 
