@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from services.boot.tests.agent_stage import NODE, Stage, stage
 LOAD = "deploy.execute_deploy_step"
 STEP = ("deploy", "start_by_kexec")
 STARTED = Done(facts={"kexec": True})
+AFTER, LONG = "after it acted", "for so long that it is sent anew"
+KILLS = ("before it acts", AFTER, LONG)
 
 
 @pytest.fixture
@@ -162,6 +165,29 @@ def test_silence_after_the_command_may_have_been_sent_is_the_start_and_nothing_i
         assert isinstance(armed.slice(*STEP, times=2), Again)
 
     assert to_its_end(armed, SILENT_S - 2) == STARTED
+
+
+@pytest.mark.parametrize("cuts", list(product(KILLS, repeat=3)))
+def test_however_often_boot_is_killed_an_instance_that_was_started_stays_so(
+    armed: Stage, cuts: tuple[str, ...]
+) -> None:
+    message, times = armed.engine.dispatch(armed.node, *STEP), 1
+    for cut in cuts:
+        if cut == AFTER:
+            armed.engine.deliver(message, times)  # what it answered is lost
+        times += 1
+        if cut == LONG:
+            message, times = armed.engine.dispatch(armed.node, *STEP), 1
+        if START in armed.agent.names:
+            gone(armed)
+
+    result = armed.engine.deliver(message, times)
+    if isinstance(result, Again):
+        armed.engine.rest(result)
+        result = to_its_end(armed, SILENT_S - 2)
+
+    assert result == STARTED
+    assert armed.agent.names.count(START) == 1
 
 
 @pytest.mark.parametrize("times", [1, 2])
