@@ -15,8 +15,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text as sql
 from steelyard_boot.domain.ipxe import script
+from steelyard_boot.domain.waterfall import FAILED, Expectation, Hop, Note, judge
 from steelyard_boot.drivers.iso import files_image, files_of
 from steelyard_boot.handlers import installers
+from steelyard_boot.handlers.boot_traffic import watch
 from steelyard_boot.handlers.http import make_app
 from steelyard_boot.service.traffic import Traffic
 from steelyard_boot.store import boots as boot_store
@@ -31,6 +33,7 @@ from steelyard_common.testing import SetClock
 from services.boot.tests.agent_stage import MAC, NODE, Stage, stage
 from services.boot.tests.artifact_parts import settings
 
+NOTES: list[Note] = []
 HEADER = {"X-RHN-Provisioning-MAC-0": "lo 00:00:00:00:00:00", "X-RHN-Provisioning-MAC-1": f"eth0 {MAC}"}
 OTHER = {"X-RHN-Provisioning-MAC-0": "eth0 52:54:00:00:00:99"}
 
@@ -52,8 +55,9 @@ def ground(database: Database, memory_bus: MemoryBus, clock: SetClock, tmp_path:
 def web(ground: Stage) -> FlaskClient:
     """Boot's HTTP, as far as installers ask."""
     kickstarts = make_kickstarts(settings(ground.folder / "artifacts"), ground.database, ground.clock)
-    traffic = Traffic(ground.database, lambda _note: None, ground.clock)
+    traffic = Traffic(ground.database, NOTES.append, ground.clock)
     app: Flask = make_app([installers.blueprint(kickstarts, traffic, lambda key: Flask.response_class(key))])
+    watch(app, traffic)
     return app.test_client()
 
 
@@ -129,7 +133,11 @@ def test_a_kickstart_is_sealed_and_told_to_its_machine_alone_as_long_as_that_is_
     assert token not in kept.kickstart.text
     assert token not in repr(kept)
 
+    NOTES.clear()
     assert asker.get(f"{folder}/ks.cfg").status_code == 403
+    assert [(note.hop, note.outcome) for note in NOTES] == [(Hop.KICKSTART, FAILED)]
+    expected = Expectation(interface="ipxe", purpose="install", last=Hop.HEARTBEAT)
+    assert "no MAC address of the node's ports" in judge(NOTES, expected).reason
     assert asker.get(f"{folder}/ks.cfg", headers=OTHER).status_code == 403
     assert asker.get(f"{folder}x/ks.cfg", headers=HEADER).status_code == 404
     with ground.database.begin() as transaction:
@@ -265,3 +273,19 @@ def test_a_machine_that_is_adopted_has_nothing_installed(ground: Stage) -> None:
     ground.node["provision_state"] = "adopting"
     assert ground.run("deploy", "prepare") == Done()
     assert ground.boots() == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("seen", "hop", "word"),
+    [
+        ((Hop.KERNEL, Hop.RAMDISK), Hop.KICKSTART, "panicked"),
+        ((Hop.RAMDISK, Hop.KICKSTART), Hop.STAGE2, "no stage2"),
+        ((Hop.KICKSTART, Hop.STAGE2), Hop.HEARTBEAT, "does not reach the API"),
+    ],
+)
+def test_where_an_installer_stopped_is_told(seen: tuple[Hop, ...], hop: Hop, word: str) -> None:
+    clock = SetClock()
+    notes = [Note(node_uuid=NODE, hop=each, outcome="ok", at=clock()) for each in seen]
+    found = judge(notes, Expectation(interface="ipxe", purpose="install", last=Hop.HEARTBEAT))
+    assert found.hop is hop
+    assert word in found.reason

@@ -145,6 +145,11 @@ def _why_failed(note: Note) -> str:
         said = str(detail.get("error"))
         return f"an agent called for this node and was refused ({said}). {remedy_for(said)}".rstrip()
     status = detail.get("status")
+    if note.hop is Hop.KICKSTART and status == 403:
+        return (
+            "the kickstart was refused: the machine named no MAC address of the node's ports, or its address was given"
+            " to another machine; look at the node's ports, and for a proxy in between that drops headers"
+        )
     if note.outcome == PARTIAL:
         return (
             f"{what} was cut off after {detail.get('bytes', 0)} of {detail.get('of_bytes', '?')} bytes: the machine was"

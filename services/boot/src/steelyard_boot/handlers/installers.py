@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flask import Blueprint, Response, g, request
+from steelyard_common.errors import NotFound
 
 from ..domain.naming import as_ip, as_mac
 from ..domain.waterfall import Hop
@@ -29,20 +30,24 @@ def blueprint(kickstarts: Kickstarts, traffic: Traffic, serve: Serve) -> Bluepri
 
     @pages.get("/<name>/ks.cfg")
     def kickstart(name: str) -> Response:
-        told = kickstarts.kickstart(name, _macs(), as_ip(request.remote_addr or ""))
-        response = Response(told.content, content_type="text/plain; charset=utf-8")
+        found = kickstarts.find(name)
+        if request.method == "GET":
+            begin(traffic, found.boot_id, Hop.KICKSTART.value)  # before it is judged: that it was refused is told, too
+        text = kickstarts.text(found, _macs(), as_ip(request.remote_addr or ""))
+        response = Response(text, content_type="text/plain; charset=utf-8")
         response.headers["Cache-Control"] = "no-store"
         if request.method == "GET":
-            begin(traffic, told.boot_id, Hop.KICKSTART.value)
             size, sent = len(response.get_data()), g.when_sent
             response.call_on_close(lambda: sent(size))
         return response
 
     def stage2(name: str) -> Response:
-        told = kickstarts.stage2(name)
+        found = kickstarts.find(name)
+        if found.kickstart.stage2 is None:
+            raise NotFound("there is no stage2: the tree has one")
         if request.method == "GET":
-            begin(traffic, told.boot_id, Hop.STAGE2.value)
-        return serve(told.content)
+            begin(traffic, found.boot_id, Hop.STAGE2.value)
+        return serve(found.kickstart.stage2)
 
     for path in STAGE2:
         pages.add_url_rule(f"/<name>/{path}", f"stage2-{path.partition('/')[0]}", stage2)
