@@ -15,12 +15,12 @@ from steelyard_boot.domain.composing import Site as SiteRules
 from steelyard_boot.domain.node_for_boot import BootOf, NodeForBoot
 from steelyard_boot.domain.waterfall import Expectation, Hop, Note, Outcome, judge
 from steelyard_boot.service.boots import Boots
-from steelyard_boot.service.trail import PowerSeen, Trail
+from steelyard_boot.service.trail import CROWD, PowerSeen, Trail
 from steelyard_boot.store import attempts
 from steelyard_boot.store.attempts import Attempt
 from steelyard_common.contracts.facts import FACTS
 from steelyard_common.db import Database
-from steelyard_common.testing import SetClock
+from steelyard_common.testing import SetClock, eventually
 
 from services.boot.tests.boot_stage import ISO, KERNEL, agent, machine
 from services.boot.tests.test_boot_scripts import LAN, NoMedia
@@ -332,3 +332,16 @@ def test_a_medium_that_the_bmc_never_fetched_is_named() -> None:
 def _notes(*seen: tuple[Hop, str, dict[str, Any]]) -> list[Note]:
     clock = SetClock()
     return [Note(node_uuid="n", hop=hop, outcome=outcome, at=clock(), detail=detail) for hop, outcome, detail in seen]
+
+
+def test_a_crowd_that_does_not_end_is_written_down_all_the_same(desk: Desk) -> None:
+    seen = Note(node_uuid=desk.node.uuid, hop=Hop.SCRIPT, outcome="ok", at=desk.clock())
+    desk.trail.start()
+
+    def crowd() -> list[Attempt]:
+        for _ in range(CROWD):
+            desk.trail.note(seen)
+        return desk.attempts()
+
+    (attempt,) = eventually(crowd, timeout_s=60, every_s=0.05)
+    assert attempt.notes[0].hop is Hop.SCRIPT

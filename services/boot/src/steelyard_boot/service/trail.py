@@ -25,6 +25,7 @@ SERVICE = "boot"
 MOST_WAITING = 20_000  # notes; a storm of 1,000 machines makes some 6,000
 BATCH = 500
 LINGER_S = 0.2
+CROWD, MOST_LINGERS = 50, 5  # notes that come within LINGER_S; how often it lingers for more of them
 LOOK_EVERY_S = 5.0
 LATE_S = 10.0  # so long after a boot it may be noticed that the power went on for it
 LEASES_OF = timedelta(days=1)  # some replica wrote them, of the DHCP server's log
@@ -224,9 +225,17 @@ class Trail:
                 break
         return batch
 
+    def _let_a_crowd_pass(self) -> None:
+        """While many machines ask at once, they are answered first and written down a moment later."""
+        for _ in range(MOST_LINGERS):
+            waited = self._waiting.qsize()
+            if waited < CROWD or self._stopping.wait(LINGER_S) or self._waiting.qsize() - waited < CROWD:
+                return
+
     def _run(self) -> None:
         last_look = self._clock()
         while not self._stopping.wait(LINGER_S):
+            self._let_a_crowd_pass()
             try:
                 self.flush()
                 if (self._clock() - last_look).total_seconds() >= LOOK_EVERY_S:
