@@ -10,8 +10,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from steelyard_common.contracts.catalogue import Offer
 from steelyard_common.contracts.permissions import PROVIDERS
 from steelyard_common.errors import InvalidRequest
@@ -81,6 +79,9 @@ def _offer(service: str) -> Offer:
 
 
 def _schema(service: str, scripts: str) -> Schema:
+    from alembic.config import Config  # a second that no other command has to wait
+    from alembic.script import ScriptDirectory
+
     config = Config()
     config.set_main_option("script_location", scripts)
     config.set_main_option("path_separator", "os")

@@ -1,17 +1,21 @@
-"""Alembic, the same way for each service: ``migrate`` to upgrade, ``run_migrations`` as the body of ``env.py``."""
+"""Alembic, the same way for each service: ``migrate`` to upgrade, ``run_migrations`` as the body of ``env.py``.
+
+It is imported where it is used: a service that runs needs none of it, and would start later and be larger by it.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
-from alembic import command, context
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from ..errors import Conflict, Unavailable
 from ..releases import MARK, are_neighbours, installed
 from ..telemetry import get_logger
 from .database import CONNECTING
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 log = get_logger(__name__)
 
@@ -22,6 +26,9 @@ def migrate(service: str, url: str, schema: str, script_location: str) -> None:
     ``script_location`` as Alembic takes it: a folder, or ``package:folder``. Errors: Unavailable; Conflict when the
     schema is of a release that is not next to this one.
     """
+    from alembic import command
+    from alembic.config import Config
+
     engine = sa.create_engine(
         sa.make_url(url).set(drivername="postgresql+psycopg"),
         poolclass=sa.NullPool,
@@ -55,6 +62,9 @@ def _is_newer(connection: sa.Connection, config: Config, service: str, schema: s
     """Whether the next release has migrated it: its predecessor works with that, and leaves it as it is.
 
     Errors: Conflict when the schema is of a release that this one does not work with."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     table = sa.text("SELECT obj_description(to_regclass(:table), 'pg_class')")
     mark = str(connection.execute(table, {"table": f"{schema}.alembic_version"}).scalar() or "").removeprefix(MARK)
     current = MigrationContext.configure(connection, opts={"version_table_schema": schema}).get_current_revision()
@@ -79,6 +89,8 @@ def _mark(connection: sa.Connection, service: str, schema: str) -> None:
 
 def run_migrations(target_metadata: sa.MetaData) -> None:
     """What a service's ``migrations/env.py`` calls: run the revisions on the connection that ``migrate`` made."""
+    from alembic import context
+
     attributes = context.config.attributes
     context.configure(
         connection=attributes["connection"],
