@@ -102,7 +102,7 @@ class EmbeddedPostgres:
         with (draft / "postgresql.conf").open("a") as file:
             file.write(_CONFIG)
             if not self._durable:
-                file.write("fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n")
+                file.write("fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nautovacuum = off\n")
         draft.rename(self._cluster)
 
     def _launch(self, programs: Path, user: User | None) -> None:

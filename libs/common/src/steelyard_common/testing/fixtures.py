@@ -1,7 +1,7 @@
 """Pytest fixtures over real servers; every package's tests have them (root ``conftest.py``).
 
 A package whose database has a schema overrides ``migrate_template`` with a session fixture that returns a function
-``(url) -> None``; ``database_url`` is then a fresh clone of a database that was migrated once.
+``(url) -> None``; ``database_url`` is then a clone, as good as new, of a database that was migrated once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ..bus import MemoryBus, NatsBus, connect
 from ..embedded import EmbeddedNats
 from . import keeper
 from .clock import SetClock
+from .clones import Clones
 from .guarded import GuardedNats
 
 Migrate = Callable[[str], None]
@@ -85,15 +86,19 @@ def _make_template(origin: str, postgres_server: str, migrate_template: Migrate,
     return name
 
 
+@pytest.fixture(scope="session")
+def _clones(postgres_server: str) -> Iterator[Clones]:
+    clones = Clones(postgres_server)
+    yield clones
+    clones.close()
+
+
 @pytest.fixture
-def database_url(postgres_server: str, _template: str) -> Iterator[str]:
+def database_url(_clones: Clones, _template: str) -> Iterator[str]:
     """A database of this test's own, migrated."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-        connection.execute(create.format(sql.Identifier(name), sql.Identifier(_template)))
-        yield _with_database(postgres_server, name)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    clone = _clones.take(_template)
+    yield _clones.url(clone)
+    _clones.give_back(_template, clone)
 
 
 @pytest.fixture
