@@ -92,7 +92,11 @@ def lan(folder: Path) -> Iterator[Lan]:
     run(["ip", "link", "add", BRIDGE, "type", "bridge", "forward_delay", "0"])
     run(["ip", "address", "add", f"{ADDRESS}/24", "dev", BRIDGE])
     run(["ip", "address", "add", f"{ADDRESS_V6}/64", "dev", BRIDGE, "nodad"])
-    run(["ip", "link", "set", BRIDGE, "up"])
+    # Something is always plugged in: Kea does not listen on an interface that has no link when it is configured.
+    run(["ip", "link", "add", "name", "lab-plug", "type", "veth", "peer", "name", "lab-socket"])
+    run(["ip", "link", "set", "lab-plug", "master", BRIDGE])
+    for each in ("lab-plug", "lab-socket", BRIDGE):
+        run(["ip", "link", "set", each, "up"])
     yield Lan(folder)
 
 

@@ -42,7 +42,7 @@ LIVES = (
         options=("--storage-interface", "external"), steps=("provide", "volume"),
     ),
     from_memory(name="bios-memory", firmware=PXE_BIOS, boot="ipxe"),
-    from_memory(name="bios-pxe", firmware=PXE_BIOS, boot="pxe", shows="PXELINUX"),
+    from_memory(name="bios-pxe", firmware=PXE_BIOS, boot="pxe", shows="Filename: pxelinux.0"),
     from_memory(name="uefi-grub", firmware=PXE_UEFI, boot="pxe", shows="Fetching Netboot Image grubx64.efi"),
     from_memory(
         name="uefi-http-grub", firmware=HTTP_UEFI, boot="http", driver_info={"boot_loader": HTTP_GRUB},
