@@ -45,7 +45,10 @@ Answerer = Callable[[Sequence[Question]], Sequence[bytes | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """``answer``: what all are told; or who answers many, in a thread: each its text, None to ask the ordinary way."""
+    """``answer``: what all are told; or who answers many, in a thread: each its text, None to ask the ordinary way.
+
+    Texts are small: the loop sends them.
+    """
 
     content_type: str
     answer: bytes | Answerer
