@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from steelyard_common.contracts.catalogue import StepSpec
-from steelyard_common.errors import Conflict, InvalidRequest
+from steelyard_common.errors import Conflict, InvalidRequest, Unavailable
 from steelyard_inventory.domain.plan_rows import from_row, to_row
 from steelyard_inventory.domain.planning import plan
 from steelyard_inventory.domain.plans import NodeFacts, Plan, PlanRules
@@ -292,6 +292,13 @@ def test_inspection_by_the_agent_boots_it_or_leaves_that_to_others() -> None:
     ]  # fmt: skip
     other = replace(NODE, interfaces=INTERFACES | {"boot": "generic"})
     assert words(planned(Kind.INSPECT, other).steps) == ["rebooting", "inspect.inspect_hardware"]
+
+
+def test_an_inspection_by_the_agent_is_refused_while_nobody_is_there_who_boots_it() -> None:
+    without = [spec for spec in AGENT_CATALOGUE if spec.interface != "boot"]
+
+    with pytest.raises(Unavailable, match=r"No worker offers the step boot.prepare_inspection .* try again"):
+        plan(Kind.INSPECT, NODE, without, {}, PlanRules())
 
 
 def test_a_service_ends_with_the_instance_running_again() -> None:

@@ -24,6 +24,7 @@ from .suite import SERVICES, Options, Suite, is_service
 
 WATCH_EVERY_S = 0.2
 READY_S = 90.0
+ANNOUNCE = ("power", "boot", "inspector", "firmware", "console")  # services with workers
 HOPELESS = 4  # a child that ended so often before the suite was ready will not come up
 Job = Callable[[Suite, Api, threading.Event], int]
 
@@ -92,7 +93,7 @@ class Supervisor:
         return Api(url=self._options.url)
 
     def _wait_ready(self, api: Api, suite: Suite) -> None:
-        """The API answers and the workers have announced their drivers."""
+        """The API answers and every kind of worker has announced what it can: what is asked for next can be planned."""
         deadline = time.monotonic() + READY_S
         self._report("Waiting for the API …")
         reason = ""
@@ -114,8 +115,11 @@ class Supervisor:
         if self._options.auth in BY_TOKEN:
             services = [child.state() for child in suite.children if is_service(child.name)]
             return "; ".join(f"{each.name} is {health}" for each in services if (health := probe(each)[0]) != "ready")
-        has_drivers = api.call("GET", "/v1/drivers", timeout_s=5)["drivers"]
-        return "" if has_drivers else "no worker has announced its drivers"
+        told = {
+            each["hostname"].partition("-")[0] for each in api.call("GET", "/v1/conductors", timeout_s=5)["conductors"]
+        }
+        missing = [name for name in ANNOUNCE if name not in told]
+        return f"nothing was heard of {', '.join(missing)}" if missing else ""
 
     def _ill(self) -> str:
         notes = [f"{child.name}: {child.note}" for child in (self._suite.children if self._suite else []) if child.note]

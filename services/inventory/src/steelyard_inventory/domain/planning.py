@@ -115,10 +115,15 @@ def _undeploy(offer: Offer, _params: Params) -> Plan:
 
 
 def _inspect(offer: Offer, _params: Params) -> Plan:
-    """Managed: the ramdisk's boot is prepared; unmanaged: somebody else has one, and the machine is only sent there."""
+    """Managed: the ramdisk's boot is prepared; unmanaged: somebody else has one, and the machine is only sent there.
+
+    While nobody is there who prepares boots, an inspection by the agent is refused: it would wait for nothing.
+    """
     look = offer.core("inspect", "inspect_hardware")
-    if offer.implementation("inspect") != WITH_AGENT or not offer.is_offered("boot", "prepare_inspection"):
+    if offer.implementation("inspect") != WITH_AGENT:
         return Plan(steps=(look,))
+    if not offer.is_offered("boot", "prepare_inspection"):
+        offer.core("boot", "prepare_inspection")  # says that nobody offers it now
     prepare = offer.core_if_any("boot", "prepare_inspection")
     if prepare is None:
         return Plan(steps=(*ramdisk_device(offer), set_power(offer, PowerTarget.REBOOT), look), needs_ramdisk=True)
