@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from steelyard_lab import api
 from steelyard_lab.boot_machine import BootMachine
@@ -13,7 +14,7 @@ from steelyard_lab.processes import wait_until
 AGENT, INSTANCE = "lab-ramdisk: agent starts", "lab-instance:"
 # What firmware says on the serial port when it starts, and what a kernel says that firmware starts.
 FIRMWARE = ("SeaBIOS (version", "iPXE", "BdsDxe:", "EFI stub:")
-IMAGE_WRITTEN = "deploy.write_image"
+IMAGE_WRITTEN = ("deploy", "write_image")
 
 
 class Proof:
@@ -47,7 +48,10 @@ class Proof:
         return f"no firmware since the agent, QEMU is still process {self._process}; {times}"
 
     def _from_image_s(self) -> float:
-        return seconds_from_image(self._node, self._machine.last_said_at(), self._clients)
+        up_at = self._machine.last_said_at()
+        listed = api.get(f"/v1/nodes/{self._node}/workflows", self._clients)["workflows"]
+        workflows = [api.get(f"/v1/workflows/{each['uuid']}", self._clients) for each in listed]
+        return up_at - image_written_at(workflows, up_at)
 
 
 def firmware_between(said: str) -> list[str]:
@@ -59,15 +63,14 @@ def firmware_between(said: str) -> list[str]:
     return [words for words in FIRMWARE if words in said[agent:instance]]
 
 
-def seconds_from_image(node: str, instance_up_at: float, clients: Mapping[str, str]) -> float:
-    """From the end of the image's writing, as the timeline tells it, to this moment (seconds since 1970)."""
-    entries = api.get(f"/v1/nodes/{node}/timeline?kind=step&limit=500", clients)["timeline"]
+def image_written_at(workflows: Iterable[Mapping[str, Any]], before: float) -> float:
+    """The last end of an image's writing before this moment, as the API tells it. Errors: LabError."""
     ends = [
-        datetime.fromisoformat(each["at"]).timestamp()
-        for each in entries
-        if each["name"] == IMAGE_WRITTEN and each["outcome"] == "done"
+        datetime.fromisoformat(step["finished_at"]).timestamp()
+        for workflow in workflows
+        for step in workflow["steps"]
+        if (step["interface"], step["step"]) == IMAGE_WRITTEN and step["finished_at"]
     ]
-    before = [each for each in ends if each < instance_up_at]
-    if not before:
-        raise LabError(f"the timeline tells of no image that was written: {[each['name'] for each in entries]}")
-    return instance_up_at - max(before)
+    if not (found := [each for each in ends if each < before]):
+        raise LabError("the API tells of no image that was written")
+    return max(found)
