@@ -11,14 +11,12 @@ from typing import Any
 
 import pytest
 import requests
-import schemathesis
-from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
-from steelyard_api_gateway.handlers.openapi.document import openapi
-from steelyard_api_gateway.main import TABLES
 from steelyard_local.testing import running_suite
 
 from tests.contract.oidc_issuer import AUDIENCE, Issuer
+
+from .documented import each_operation, run
 
 CANARY = "canary-Of-Another-4417"
 VERSION = {"X-OpenStack-Ironic-API-Version": "1.115"}
@@ -29,9 +27,6 @@ EXAMPLES = int(os.environ.get("STEELYARD_TENANT_EXAMPLES", "1"))
 ROLES = {"admin": ["admin", "manager", "member", "reader"], "member": ["member", "reader"], "reader": ["reader"]}
 OPERATORS = "operators"
 STEP = {"interface": "deploy", "step": "deploy", "args": {"mark": CANARY}}
-
-# The stream of events never ends; test_event_stream.py reads it.
-schema = schemathesis.openapi.from_dict(openapi(TABLES, "test")).exclude(path="/v1/events/stream")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +100,13 @@ def before(world: World) -> list[Any]:
 
 
 @pytest.mark.slow
-@schema.parametrize()
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_answer_is_a_5xx_or_shows_what_is_anothers(case: Any, world: World, before: list[Any]) -> None:
+@each_operation
+def test_no_answer_is_a_5xx_or_shows_what_is_anothers(operation: str, world: World, before: list[Any]) -> None:
     assert before
+    run(operation, lambda case: _judge(case, world), EXAMPLES)
+
+
+def _judge(case: Any, world: World) -> None:
     parts = case.path_parameters or {}
     for name in parts:
         if random.random() < 0.7:  # noqa: S311  guards nothing
