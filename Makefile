@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 PACKAGES := libs/common services/inventory services/power services/boot services/inspector services/firmware \
   services/console services/api-gateway deploy/agent deploy/rack deploy/local
 STAMP := $(VENV)/.installed
-TEST_JOBS ?= 2
+# One more than a small machine has cores: tests with whole suites wait for a third of their time.
+TEST_JOBS ?= 3
 
 .PHONY: help venv demo test lint check fmt lab differential keystone asyncapi bench docs clean
 
