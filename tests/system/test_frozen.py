@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from steelyard_local.testing import RunningSuite
+from steelyard_local.testing import RunningSuite, running_suite
 from steelyard_rack.testing import RunningRack
 
 from .operator import Operator
@@ -53,10 +53,12 @@ class Client(Operator):
         return status, answer
 
 
-@pytest.fixture
-def settings() -> dict[str, str]:
+@pytest.fixture(scope="module")
+def suite() -> Iterator[RunningSuite]:
     timeout = str(DEADLINE_S)
-    return {"STEELYARD_QUERY_TIMEOUT_S": timeout, "STEELYARD_COMMAND_TIMEOUT_S": timeout}
+    settings = {"STEELYARD_QUERY_TIMEOUT_S": timeout, "STEELYARD_COMMAND_TIMEOUT_S": timeout}
+    with running_suite(environment=settings) as suite:
+        yield suite
 
 
 @contextlib.contextmanager
