@@ -373,7 +373,7 @@ def refused(ground: Ground, token: str, **more: Any) -> None:
         ground.beat(token, **more)
 
 
-def test_whoever_waits_for_an_agent_is_told_once_in_a_minute_which_one_was_refused_and_why(ground: Ground) -> None:
+def test_whoever_waits_for_an_agent_is_told_once_in_a_while_which_one_was_refused_and_why(ground: Ground) -> None:
     good = ground.token()
     refused(ground, "x" * 43, url="https://root:word@192.0.2.66:9999")
     refused(ground, "y" * 43)
@@ -389,6 +389,10 @@ def test_whoever_waits_for_an_agent_is_told_once_in_a_minute_which_one_was_refus
     refused(ground, good, url="https://192.0.2.67:9999/\n<b>", version="")
     assert "Build the ramdisk with ironic-python-agent 12 or newer" in ground.inventory.refused[-1]["words"]
     assert len(ground.noted) == 2
+
+    ground.agents.expect(NODE)
+    refused(ground, good)
+    assert len(ground.noted) == 3, "of another boot it is news at once"
 
 
 def test_a_token_that_is_asked_for_again_is_told_of_unless_it_came_on_the_medium(ground: Ground) -> None:

@@ -108,6 +108,7 @@ class Agents:
         )  # fmt: skip
         with self._database.begin() as transaction:
             store.write(transaction.connection, [session])
+        self._refusals.begin(node_uuid)
 
     def forget(self, node_uuid: str) -> None:
         """The ramdisk is taken away: no token of this node is good any more."""
