@@ -215,3 +215,28 @@ def says(fleet: Fleet, name: str, words: str) -> bool:
     """Whether one of its boots tells this as the reason."""
     attempts = fleet.operator.ask("GET", f"/v1/nodes/{name}/boots")["boots"]
     return any(words in str(attempt["reason"]) for attempt in attempts)
+
+
+@pytest.mark.slow
+def test_on_the_fast_track_one_boot_serves_inspection_cleaning_and_deployment() -> None:
+    with running_suite("--rack", "1", "--rack-pace", "0.02", environment={"STEELYARD_FAST_TRACK": "true"}) as suite:
+        fleet = Fleet(suite)
+        (name,) = fleet.names
+        fleet.go("manage", "manageable")
+        patch = [{"op": "add", "path": "/inspect_interface", "value": "agent"}]
+        fleet.operator.ask("PATCH", f"/v1/nodes/{name}", patch)
+        fleet.ask("inspect")
+        fleet.operator.wait(name, lambda node: bool(node["inspection_finished_at"]) and not node["reservation"])
+        fleet.rack.clear_record()
+
+        fleet.go("provide", "available")
+        assert fleet.rack.machine(name)["power"] == "On"
+        assert fleet.rack.machine(name)["disk"]["wiped_at"] is not None
+        fleet.give_image()
+        fleet.go("active", "active")
+
+        resets = [each["operation"] for each in fleet.rack.record(name) if each["operation"].startswith("Reset")]
+        # The agent may have switched its machine off before the BMC is asked to.
+        assert [each for each in resets if each != "Reset ForceOff"] == ["Reset On"], "only the instance was started"
+        purposes = [each["purpose"] for each in fleet.operator.ask("GET", f"/v1/nodes/{name}/boots")["boots"]]
+        assert purposes == ["inspect"]
