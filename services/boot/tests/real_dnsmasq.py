@@ -81,6 +81,11 @@ def _offer(packet: bytes) -> Offer:
     return Offer(address=socket.inet_ntoa(packet[16:20]), file=file.decode(), options=options)
 
 
+def _is_up(server: Server) -> bool:
+    """Its file of process numbers is there before the number is in it."""
+    return server.log.exists() and server.pid_file.exists() and bool(server.pid_file.read_text().strip())
+
+
 @contextmanager
 def running(folder: Path, configuration: Path, tftp_root: Path | None = None) -> Iterator[Server]:
     """Skips where dnsmasq is not installed, or may not open a DHCP socket."""
@@ -99,7 +104,7 @@ def running(folder: Path, configuration: Path, tftp_root: Path | None = None) ->
     words += [f"--tftp-root={tftp_root}"] if tftp_root else []
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        eventually(lambda: process.poll() is not None or server.pid_file.exists(), timeout_s=30)
+        eventually(lambda: process.poll() is not None or _is_up(server), timeout_s=30)
         if process.poll() is not None:
             said = process.stdout.read() if process.stdout else ""
             if "permission" in said.lower() or "not permitted" in said.lower():

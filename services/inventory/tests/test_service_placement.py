@@ -82,6 +82,15 @@ def test_members_of_a_group_stand_together(racks: Desk) -> None:
     assert "affinity asks for" in node_of(racks, made[3]), "the rack is full"
 
 
+def test_the_first_of_a_group_stands_where_others_can_be_near_it(racks: Desk) -> None:
+    with racks.database.begin() as transaction:
+        transaction.connection.execute(nodes.delete().where(nodes.c.name != "lost"))
+    made = ask(racks, affinity={"key": "rack", "group": "web"})
+    settle(racks)
+
+    assert "affinity asks for" in node_of(racks, made), "nobody knows where the only node stands"
+
+
 def test_groups_of_different_owners_are_different(racks: Desk) -> None:
     with racks.database.begin() as transaction:
         transaction.connection.execute(nodes.update().values(owner="a", lessee="b"))

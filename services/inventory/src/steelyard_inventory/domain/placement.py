@@ -20,7 +20,8 @@ MAX_TEXT, MAX_OTHERS, MAX_DEPTH = 255, 100, 8
 class Place:
     """What a node's properties must be: at ``path`` one of ``near``, at ``apart_path`` something else than ``apart``.
 
-    ``near`` None: anywhere. A node without the property suits no affinity and no anti-affinity."""
+    ``near`` None: anywhere, as the first of its group does. A node without the property suits no affinity and no
+    anti-affinity: nobody could stand near the first one."""
 
     zone: str | None = None
     path: tuple[str, ...] = ()

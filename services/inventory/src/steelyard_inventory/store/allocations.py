@@ -79,6 +79,7 @@ _BEFORE = "AND n.uuid < CAST(:start AS uuid) ORDER BY n.uuid "
 _PLACED = {
     "zone": "AND n.properties #>> CAST(:zone_path AS text[]) = :zone ",
     "near": "AND n.properties #>> CAST(:near_path AS text[]) = ANY(CAST(:near AS text[])) ",
+    "somewhere": "AND n.properties #>> CAST(:near_path AS text[]) IS NOT NULL ",
     "apart": "AND n.properties #>> CAST(:apart_path AS text[]) <> ALL(CAST(:apart AS text[])) "
     "AND n.properties #>> CAST(:apart_path AS text[]) IS NOT NULL ",
 }
@@ -178,6 +179,8 @@ def conditions(place: Place, zone_key: Sequence[str]) -> dict[str, Any]:
         where |= {"zone": place.zone, "zone_path": list(zone_key)}
     if place.near is not None:
         where |= {"near": list(place.near), "near_path": list(place.path)}
+    elif place.path:  # others are to be near this one
+        where |= {"somewhere": True, "near_path": list(place.path)}
     if place.apart is not None:
         where |= {"apart": list(place.apart), "apart_path": list(place.apart_path)}
     return where

@@ -49,7 +49,7 @@ def place(connection: Connection, allocation: Mapping[str, Any]) -> Place:
     return Place(
         zone=allocation["availability_zone"],
         path=path_of(near["key"]) if near else (),
-        # The first of a group may stand anywhere; with others that stand nowhere nothing can be near.
+        # The first of a group may stand anywhere that is told; with others that stand nowhere nothing can be near.
         near=None if found is None or (not found and "group" in near) else tuple(found),
         apart_path=path_of(apart["key"]) if apart else (),
         apart=tuple(values["anti_affinity"]) if apart else None,
