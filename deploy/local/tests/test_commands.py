@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from steelyard_common.testing import eventually
 from steelyard_local import state
+from steelyard_local.api import Api
 from steelyard_local.layout import Layout
 
 STEELYARD = [sys.executable, "-m", "steelyard_local"]
@@ -32,6 +33,12 @@ class Folder:
         said = process.communicate(timeout=240)[0]
         return process.returncode, said
 
+    def drivers(self) -> int:
+        """How many are enabled."""
+        found = state.read(Layout(self.root).state)
+        assert found is not None
+        return len(Api(url=found.url).call("GET", "/v1/drivers", timeout_s=30)["drivers"])
+
     @property
     def phase(self) -> str | None:
         found = state.read(Layout(self.root).state)
@@ -50,6 +57,7 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 def test_up_and_down_follow_one_another_at_once_and_two_downs_agree(folder: Folder) -> None:
     for _ in range(2):
         assert folder.run("up")[0] == 0
+        assert folder.drivers(), "nobody waits for the workers of an earlier run"
         downs = [folder.begin("down") for _ in range(2)]
         said = [down.communicate(timeout=120)[0] for down in downs]
 

@@ -77,10 +77,11 @@ def test_whatever_is_not_refused_reaches_the_kernel_unchanged_by_grub(arguments:
 
     lines = grub.config(made, place).splitlines()
 
-    linux = next(line for line in lines if line.startswith("  linux "))
-    assert shlex.split(linux) == ["linux", KERNEL.url, *arguments]
+    linux = next(line.strip() for line in lines if line.startswith("    if linux "))
+    assert shlex.split(linux.removeprefix("if ").removesuffix("; then")) == ["linux", KERNEL.url, *arguments]
     assert [line.split()[0] for line in lines if line.strip() not in ("", "}") and line[0] != "#"] == [
-        "set", "set", "menuentry", "linux", "initrd",
+        "set", "set", "menuentry", "for", "if", "if", "boot", "fi", "fi", "echo", "sleep", "done", "echo", "sleep",
+        "reboot",
     ]  # fmt: skip
 
 

@@ -115,9 +115,8 @@ class Supervisor:
         if self._options.auth in BY_TOKEN:
             services = [child.state() for child in suite.children if is_service(child.name)]
             return "; ".join(f"{each.name} is {health}" for each in services if (health := probe(each)[0]) != "ready")
-        told = {
-            each["hostname"].partition("-")[0] for each in api.call("GET", "/v1/conductors", timeout_s=5)["conductors"]
-        }
+        known = api.call("GET", "/v1/conductors", timeout_s=5)["conductors"]  # those of an earlier run, too
+        told = {each["hostname"].partition("-")[0] for each in known if each["alive"]}
         missing = [name for name in ANNOUNCE if name not in told]
         return f"nothing was heard of {', '.join(missing)}" if missing else ""
 

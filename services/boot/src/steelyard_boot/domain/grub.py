@@ -13,6 +13,8 @@ from steelyard_common.errors import Unsupported
 from .boot_model import BootModel, Kind, Place, kernel_for
 from .naming import as_mac
 
+PAUSES_S = (1, 2, 5, 10, 20, 30)  # between tries to load a kernel
+
 
 def config(model: BootModel, place: Place) -> str:
     """For one node. Errors: Unsupported for an ISO or a volume."""
@@ -22,16 +24,27 @@ def config(model: BootModel, place: Place) -> str:
     # GRUB quotes for the kernel what has blanks, so each argument is given as one word.
     words = " ".join(quoted(argument) for argument in model.arguments)
     nic = ' "BOOTIF=${net_default_mac}"' if model.names_nic else ""
-    lines = [
+    loads = [f"linux {quoted(place(kernel))} {words}{nic}".rstrip()]
+    if model.ramdisk:
+        loads.append(f"initrd {quoted(place(model.ramdisk))}")
+    return "\n".join([
         f"# {model.purpose.value}, boot {model.boot_id}",
         "set default=0",
         "set timeout=1",
         f"menuentry {quoted(model.purpose.value)} {{",
-        f"  linux {quoted(place(kernel))} {words}{nic}".rstrip(),
-    ]
-    if model.ramdisk:
-        lines.append(f"  initrd {quoted(place(model.ramdisk))}")
-    return "\n".join([*lines, "}"]) + "\n"
+        # Its TFTP gives up when some packets are lost, and would wait for a key then.
+        f"  for pause in {' '.join(map(str, PAUSES_S))}; do",
+        *(f"    if {load}; then" for load in loads),
+        "      boot",
+        *("    fi" for _ in loads),
+        '    echo "Not loaded; once more in ${pause} s."',
+        "    sleep ${pause}",
+        "  done",
+        "  echo 'Kernel and ramdisk do not come: look at the boot attempts of this node. It restarts in 180 s.'",
+        "  sleep 180",
+        "  reboot",
+        "}",
+    ]) + "\n"  # fmt: skip
 
 
 def quoted(text: str) -> str:
