@@ -244,11 +244,14 @@ def test_a_kea_that_refuses_or_is_away_is_told_of(tmp_path: Path, control: Contr
         Kea(tmp_path / "b", "unix:/nowhere/at/all").write(HOST, lambda: [HOST])
 
 
-def test_a_kea_that_is_started_after_boot_finds_all_that_it_reads(tmp_path: Path) -> None:
-    Kea(tmp_path, "unix:/nowhere/at/all").write_site(RULES)
+@pytest.mark.parametrize("hosts", [(), (HOST,)])
+def test_a_kea_that_is_started_after_boot_finds_all_that_it_reads(tmp_path: Path, hosts: tuple[Host, ...]) -> None:
+    kea = Kea(tmp_path, "unix:/nowhere/at/all")
+    kea.write_site(RULES)
+    kea.write_all(hosts)
 
     assert json.loads((tmp_path / "steelyard-classes.json").read_text())
-    assert json.loads((tmp_path / "steelyard-reservations.json").read_text()) == []
+    assert len(json.loads((tmp_path / "steelyard-reservations.json").read_text())) == len(hosts)
 
 
 def test_what_kea_could_not_be_told_of_is_told_when_it_answers_again(tmp_path: Path, control: Control) -> None:

@@ -137,6 +137,15 @@ class KeaIsAway(Unavailable):
     """Kea does not answer."""
 
 
+@contextmanager
+def _may_start_later() -> Iterator[None]:
+    """Whoever starts boot and Kea together need not know which is first."""
+    try:
+        yield
+    except KeaIsAway as error:
+        log.warning("Kea was not told to read its files again", reason=error.message)
+
+
 class Kea:
     """``folder``: gets steelyard-classes.json and steelyard-reservations.json. ``control``: where Kea takes commands.
 
@@ -155,13 +164,12 @@ class Kea:
         self._put("steelyard-classes.json", kea_files.classes(rules))
         if not (self._folder / "steelyard-reservations.json").exists():
             self._put("steelyard-reservations.json", [])
-        try:
+        with _may_start_later():
             self._tell_changes()
-        except KeaIsAway as error:
-            log.warning("Kea was not told to read its files again", reason=error.message)
 
     def write_all(self, hosts: Sequence[Host]) -> None:
-        self._writes.submit(lambda: hosts)
+        with _may_start_later():
+            self._writes.submit(lambda: hosts)
 
     def write(self, host: Host, everyone: Everyone) -> None:  # noqa: ARG002
         self._writes.submit(everyone)
