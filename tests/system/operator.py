@@ -20,11 +20,12 @@ class Unexpected(Exception):
 
 
 class Operator:
-    """Speaks to the API as any client does; ``seen`` counts the statuses it met."""
+    """Speaks to the API as any client does; ``seen`` counts the statuses, ``unwell`` tells of those from 500 on."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.seen: dict[int, int] = {}
+        self.unwell: list[str] = []
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """(status, decoded body); status 0: the gateway did not answer, or not to the end."""
@@ -34,6 +35,7 @@ class Operator:
             data=None if body is None else json.dumps(body).encode(),
             headers={"X-OpenStack-Ironic-API-Version": "1.115", "Content-Type": "application/json"},
         )
+        began = time.monotonic()
         try:
             with urllib.request.urlopen(request, timeout=70) as answer:
                 status, data = answer.status, answer.read()
@@ -42,6 +44,9 @@ class Operator:
         except (OSError, http.client.HTTPException):  # also in the middle of an answer
             status, data = 0, b""
         self.seen[status] = self.seen.get(status, 0) + 1
+        if status >= 500:
+            took = time.monotonic() - began
+            self.unwell.append(f"{method} {path} of {body}: {status} after {took:.1f} s: {data[:300]!r}")
         return status, json.loads(data) if data else None
 
     def ask(self, method: str, path: str, body: Any = None, *, within_s: float = 60.0) -> Any:
