@@ -16,6 +16,7 @@ import json
 import re
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ ENVIRONMENT = {"STEELYARD_AUTOMATED_CLEAN": "false"}
 
 
 @dataclass
-class Meanwhile:
+class Meanwhile(ABC):
     """``_run`` in a thread of its own, until the end of a ``with`` block sets ``_over``."""
 
     _over: threading.Event = field(default_factory=threading.Event, kw_only=True)
@@ -54,8 +55,8 @@ class Meanwhile:
         self._over.set()
         self._thread.join()
 
-    def _run(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _run(self) -> None: ...
 
 
 @dataclass

@@ -14,8 +14,8 @@ from steelyard_common.http.at_once import plain
 
 _SERVER = """
     import threading
-    from gunicorn.app.base import BaseApplication
     from steelyard_common.http.at_once import Desk, Desked
+    from steelyard_common.testing.http_server import serve
 
     freed = threading.Event()
     batches = []
@@ -29,31 +29,20 @@ _SERVER = """
             raise RuntimeError("none of these")
         return [None if word.startswith("odd") else f"together {word}".encode() for word in words]
 
-    class Echo(BaseApplication):
-        def load_config(self):
-            self.cfg.set("bind", "127.0.0.1:0")
-            self.cfg.set("worker_class", "steelyard_common.http.worker.Worker")
-            self.cfg.set("threads", 2)
-            self.cfg.set("loglevel", "error")
-            self.cfg.set("control_socket_disable", True)
-            self.cfg.set("when_ready", lambda arbiter: print(arbiter.LISTENERS[0].sock.getsockname()[1], flush=True))
+    def alone(environ, start_response):
+        if environ["PATH_INFO"] == "/free":
+            freed.set()
+        body = f"alone {environ['QUERY_STRING']}".encode()
+        if environ["PATH_INFO"] == "/largest":
+            body = str(max(batches)).encode()
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
 
-        def load(self):
-            def alone(environ, start_response):
-                if environ["PATH_INFO"] == "/free":
-                    freed.set()
-                body = f"alone {environ['QUERY_STRING']}".encode()
-                if environ["PATH_INFO"] == "/largest":
-                    body = str(max(batches)).encode()
-                start_response("200 OK", [("Content-Length", str(len(body)))])
-                return [body]
-            return Desked(alone, {
-                "/ask": Desk(content_type="text/plain", answer=answer),
-                "/same": Desk(content_type="text/plain", answer=b"for all"),
-                "/large": Desk(content_type="text/plain", answer=b"x" * 6_000_000),
-            })
-
-    Echo().run()
+    serve(Desked(alone, {
+        "/ask": Desk(content_type="text/plain", answer=answer),
+        "/same": Desk(content_type="text/plain", answer=b"for all"),
+        "/large": Desk(content_type="text/plain", answer=b"x" * 6_000_000),
+    }))
 """
 HOST = "Host: x\r\n"
 CLOSE = HOST + "Connection: close\r\n"

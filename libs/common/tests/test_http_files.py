@@ -20,7 +20,7 @@ from steelyard_common.testing import eventually
 
 _SERVER = """
     import os, sys
-    from gunicorn.app.base import BaseApplication
+    from steelyard_common.testing.http_server import serve
 
     class Growing:
         there = 0
@@ -41,34 +41,23 @@ _SERVER = """
                 raise OSError("it will not come")
             return Growing.there
 
-    class Files(BaseApplication):
-        def load_config(self):
-            self.cfg.set("bind", "127.0.0.1:0")
-            self.cfg.set("worker_class", "steelyard_common.http.worker.Worker")
-            self.cfg.set("threads", 2)
-            self.cfg.set("loglevel", "error")
-            self.cfg.set("control_socket_disable", True)
-            self.cfg.set("when_ready", lambda arbiter: print(arbiter.LISTENERS[0].sock.getsockname()[1], flush=True))
+    def files(environ, start_response):
+        if environ["PATH_INFO"] == "/small":
+            start_response("200 OK", [("Content-Length", "5")])
+            return [b"hello"]
+        if environ["PATH_INFO"] == "/more":
+            Growing.there = int(environ["QUERY_STRING"])
+            start_response("200 OK", [("Content-Length", "4")])
+            return [b"more"]
+        is_growing = environ["PATH_INFO"] == "/growing"
+        file = Growing(open(sys.argv[1], "rb")) if is_growing else open(sys.argv[1], "rb")
+        begin = int(environ["QUERY_STRING"] or 0)
+        length = os.path.getsize(sys.argv[1]) - begin
+        file.seek(begin)
+        start_response("200 OK", [("Content-Length", str(length))])
+        return environ["wsgi.file_wrapper"](file)
 
-        def load(self):
-            def serve(environ, start_response):
-                if environ["PATH_INFO"] == "/small":
-                    start_response("200 OK", [("Content-Length", "5")])
-                    return [b"hello"]
-                if environ["PATH_INFO"] == "/more":
-                    Growing.there = int(environ["QUERY_STRING"])
-                    start_response("200 OK", [("Content-Length", "4")])
-                    return [b"more"]
-                is_growing = environ["PATH_INFO"] == "/growing"
-                file = Growing(open(sys.argv[1], "rb")) if is_growing else open(sys.argv[1], "rb")
-                begin = int(environ["QUERY_STRING"] or 0)
-                length = os.path.getsize(sys.argv[1]) - begin
-                file.seek(begin)
-                start_response("200 OK", [("Content-Length", str(length))])
-                return environ["wsgi.file_wrapper"](file)
-            return serve
-
-    Files().run()
+    serve(files)
 """
 SIZE = 24 * 1024 * 1024
 

@@ -19,38 +19,10 @@ from steelyard_common.http.turns import Names, Turns, greediest
 
 _SERVER = """
     import os, sys, threading
-    from gunicorn.app.base import BaseApplication
     from steelyard_common.http import CALLER, HELD_S, WAITED_S
+    from steelyard_common.testing.http_server import serve
 
     freed = threading.Event()
-
-    class Echo(BaseApplication):
-        def load_config(self):
-            self.cfg.set("bind", sys.argv[1])
-            self.cfg.set("worker_class", "steelyard_common.http.worker.Worker")
-            self.cfg.set("threads", 2)
-            self.cfg.set("loglevel", "error")
-            self.cfg.set("control_socket_disable", True)
-            self.cfg.set("when_ready", lambda arbiter: print(arbiter.LISTENERS[0].sock.getsockname()[1], flush=True))
-
-        def load(self):
-            def echo(environ, start_response):
-                body = environ["wsgi.input"].read()
-                if environ["PATH_INFO"] == "/hold":
-                    freed.wait(30)
-                    body = b"%f" % WAITED_S.get()
-                if environ["PATH_INFO"] == "/metrics":
-                    freed.set()
-                if environ["PATH_INFO"] == "/large":
-                    body = b"x" * 6_000_000
-                if environ["PATH_INFO"] == "/later":
-                    HELD_S.set(1.5)
-                CALLER.set(environ.get("HTTP_X_AUTH_TOKEN"))
-                if environ["PATH_INFO"] == "/who":
-                    body = sys.argv[2].encode()
-                start_response("200 OK", [("Content-Length", str(len(body)))])
-                return [body]
-            return Door(echo)
 
     class Door:
         def __init__(self, app):
@@ -63,7 +35,24 @@ _SERVER = """
         def is_open(self):
             return not os.path.exists(sys.argv[2])
 
-    Echo().run()
+    def echo(environ, start_response):
+        body = environ["wsgi.input"].read()
+        if environ["PATH_INFO"] == "/hold":
+            freed.wait(30)
+            body = b"%f" % WAITED_S.get()
+        if environ["PATH_INFO"] == "/metrics":
+            freed.set()
+        if environ["PATH_INFO"] == "/large":
+            body = b"x" * 6_000_000
+        if environ["PATH_INFO"] == "/later":
+            HELD_S.set(1.5)
+        CALLER.set(environ.get("HTTP_X_AUTH_TOKEN"))
+        if environ["PATH_INFO"] == "/who":
+            body = sys.argv[2].encode()
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+    serve(Door(echo), sys.argv[1])
 """
 LARGE, HELD_S = 6_000_000, 1.5
 OK = b"HTTP/1.1 200 OK\r\n"

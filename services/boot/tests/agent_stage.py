@@ -27,6 +27,7 @@ from steelyard_common.testing import SetClock, eventually
 from steelyard_rack.testing_agent import ScriptedAgent, scripted_agent
 
 from services.boot.tests.artifact_parts import KEY, running, settings
+from services.boot.tests.boot_stage import NoMedia
 
 SEALER = Sealer.from_text(KEY)
 NODE = "11111111-1111-4111-8111-111111111111"
@@ -35,19 +36,6 @@ API = {"minor": 115, "base_url": "http://api.example:6385"}
 SHA = "a" * 64
 IMAGE = {"image_source": "https://images.example/cloud.qcow2", "image_checksum": SHA}
 INTERFACES = {"deploy": "direct", "boot": "ipxe", "rescue": "agent", "inspect": "agent"}
-
-
-class NoMedia:
-    """Nodes here boot over the network."""
-
-    def insert(self, *_: Any) -> bool:
-        raise AssertionError("no node has virtual media")
-
-    def remove(self, *_: Any) -> None:
-        raise AssertionError("no node has virtual media")
-
-    def unpublish(self, node_uuid: str) -> None:
-        """Nothing was published."""
 
 
 @dataclass

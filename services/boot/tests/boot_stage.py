@@ -45,6 +45,19 @@ def agent(purpose: Purpose = Purpose.DEPLOY, **more: object) -> BootOf:
     return BootOf(**({"purpose": purpose, "kernel": KERNEL, "ramdisk": RAMDISK, "agent": True} | more))  # type: ignore[arg-type]
 
 
+class NoMedia:
+    """Nodes of these tests boot over the network."""
+
+    def insert(self, *_: object) -> bool:
+        raise AssertionError("no node has virtual media")
+
+    def remove(self, *_: object) -> None:
+        raise AssertionError("no node has virtual media")
+
+    def unpublish(self, node_uuid: str) -> None:
+        """Nothing was published."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     status: int

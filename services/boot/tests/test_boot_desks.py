@@ -22,7 +22,7 @@ from steelyard_common.errors import InvalidRequest
 from steelyard_common.http.at_once import Question
 from steelyard_common.testing import SetClock
 
-from services.boot.tests.boot_stage import BASE, MAC, SYSTEM, agent, machine
+from services.boot.tests.boot_stage import BASE, MAC, SYSTEM, NoMedia, agent, machine
 
 NODE = "00000000-0000-4000-8000-0000000000{:02x}"
 HEX = MAC.replace(":", "-")
@@ -45,18 +45,6 @@ class Stage:
         client = make_app([boot_scripts.blueprint(self.scripts, Loaders())]).test_client()
         answer = client.get(path)
         return answer.status_code, answer.data, answer.content_type
-
-
-class NoMedia:
-    """No node of these tests boots from a medium."""
-
-    def insert(self, *_args: object) -> bool:
-        raise AssertionError
-
-    def remove(self, *_args: object) -> None:
-        raise AssertionError
-
-    def unpublish(self, node_uuid: str) -> None: ...
 
 
 @pytest.fixture

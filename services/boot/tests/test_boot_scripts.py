@@ -23,23 +23,23 @@ from steelyard_common.db import Database
 from steelyard_common.errors import InvalidRequest, Unsupported
 from steelyard_common.testing import SetClock
 
-from services.boot.tests.boot_stage import BASE, ISO, MAC, OTHER_MAC, SYSTEM, Answer, Site, agent, machine, serving
+from services.boot.tests.boot_stage import (
+    BASE,
+    ISO,
+    MAC,
+    OTHER_MAC,
+    SYSTEM,
+    Answer,
+    NoMedia,
+    Site,
+    agent,
+    machine,
+    serving,
+)  # fmt: skip
 from services.boot.tests.ipxe_reader import Machine
 
 HEX = MAC.replace(":", "-")
 LAN = "http://api.example:6385"
-
-
-class NoMedia:
-    """No node of these tests boots from a medium."""
-
-    def insert(self, *_args: object) -> bool:
-        raise AssertionError
-
-    def remove(self, *_args: object) -> None:
-        raise AssertionError
-
-    def unpublish(self, node_uuid: str) -> None: ...
 
 
 @dataclass

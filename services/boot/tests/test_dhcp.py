@@ -37,8 +37,8 @@ from steelyard_common.testing import SetClock, eventually
 
 from services.boot.tests import real_dnsmasq
 from services.boot.tests.artifact_parts import now, running
-from services.boot.tests.boot_stage import MAC, OTHER_MAC, agent, machine
-from services.boot.tests.test_boot_scripts import LAN, NoMedia
+from services.boot.tests.boot_stage import MAC, OTHER_MAC, NoMedia, agent, machine
+from services.boot.tests.test_boot_scripts import LAN
 
 URL = "http://192.0.2.1:8089"
 RULES = SiteRules(url=URL, tftp_server="192.0.2.2", loaders=("vendor.efi", "own.efi"))

@@ -21,8 +21,8 @@ from steelyard_common.db import Database
 from steelyard_common.errors import InvalidRequest, NotFound
 from steelyard_common.testing import SetClock
 
-from services.boot.tests.boot_stage import agent, machine
-from services.boot.tests.test_boot_scripts import LAN, NoMedia
+from services.boot.tests.boot_stage import NoMedia, agent, machine
+from services.boot.tests.test_boot_scripts import LAN
 
 API = {"minor": 1, "base_url": "http://api"}
 

@@ -165,14 +165,16 @@ def test_what_is_always_cut_at_the_same_place_is_given_up(database: Database, tm
 def test_what_changes_while_it_is_continued_is_fetched_anew(
     database: Database, tmp_path: Path, source: Source
 ) -> None:  # fmt: skip
-    other = bytes(reversed(DATA))
-    url = source.put("/k", DATA, cut_at=5 * PIECE, cuts=1, etag='"one"', statuses=[])
+    other, changed = bytes(reversed(DATA)), threading.Event()
+    url = source.put("/k", DATA, cut_at=5 * PIECE, cuts=1, etag='"one"', hold=changed, hold_at=4 * PIECE)
     with running(database, tmp_path) as made:
         wish = Wish(url=url, kind="kernel")
         made.artifacts.want(wish, now())
-        eventually(lambda: source.sent["/k"] >= 5 * PIECE)
+        eventually(lambda: source.sent["/k"] >= 4 * PIECE)
         source.put("/k", other, etag='"two"')
+        changed.set()
         assert arrived(made, wish).sha256 == sha256(other)
+    assert source.files["/k"].told[0]["Range"] == f"bytes={5 * PIECE}-"
 
 
 def test_who_sends_nothing_is_left(database: Database, tmp_path: Path, source: Source) -> None:

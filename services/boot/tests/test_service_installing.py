@@ -85,7 +85,8 @@ def read(ground: Stage) -> str:
 
 
 def token_of(kickstart: str) -> str:
-    return str(re.search(r'"agent_token": "([^"]+)"', kickstart)[1])  # type: ignore[index]
+    (token,) = set(re.findall(r'"agent_token": "([^"]+)"', kickstart))
+    return str(token)
 
 
 def message(result: StepResult) -> str:

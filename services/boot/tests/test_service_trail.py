@@ -22,8 +22,8 @@ from steelyard_common.contracts.facts import FACTS
 from steelyard_common.db import Database
 from steelyard_common.testing import SetClock, eventually
 
-from services.boot.tests.boot_stage import ISO, KERNEL, agent, machine
-from services.boot.tests.test_boot_scripts import LAN, NoMedia
+from services.boot.tests.boot_stage import ISO, KERNEL, NoMedia, agent, machine
+from services.boot.tests.test_boot_scripts import LAN
 
 AGENT = Expectation(interface="ipxe", purpose="deploy", last=Hop.HEARTBEAT)
 
