@@ -16,11 +16,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from steelyard_boot.domain import dnsmasq_log
 from steelyard_boot.domain.boot_model import Purpose
 from steelyard_boot.domain.composing import Site
 from steelyard_boot.domain.dhcp import Host, SiteRules
-from steelyard_boot.domain.dnsmasq_log import Dhcp, Tftp
 from steelyard_boot.domain.node_for_boot import NodeForBoot
 from steelyard_boot.domain.waterfall import Hop, Note
 from steelyard_boot.drivers.dhcp import Dnsmasq, Kea
@@ -265,35 +263,6 @@ def test_what_kea_could_not_be_told_of_is_told_when_it_answers_again(tmp_path: P
         kea.write(HOST, lambda: [HOST])
 
     assert len(control.asked) == 2
-
-
-LINES = [
-    ("Nov 21 17:00:00 dnsmasq-dhcp[5]: 77 DHCPACK(br0) 192.0.2.9 52:54:00:00:00:01 name",
-     Dhcp(mac=MAC, got="192.0.2.9")),
-    ("dnsmasq-dhcp[5]: DHCPDISCOVER(br0) 52:54:00:00:00:01 no address available",
-     Dhcp(mac=MAC, error="the DHCP server says: no address available")),
-    ("dnsmasq-dhcp[5]: DHCPNAK(br0) 192.0.2.9 52:54:00:00:00:01 wrong network",
-     Dhcp(mac=MAC, error="DHCPNAK wrong network")),
-    ("dnsmasq-dhcp[5]: DHCPOFFER(br0) 192.0.2.9 52:54:00:00:00:01", None),
-    ("dnsmasq-tftp[5]: sent /srv/tftp/snponly.efi to 192.0.2.9", Tftp(ip="192.0.2.9", file="/srv/tftp/snponly.efi")),
-    ("dnsmasq-tftp[5]: failed sending /srv/tftp/a b to 192.0.2.9",
-     Tftp(ip="192.0.2.9", file="/srv/tftp/a b", error="it stopped half-way: no acknowledgement came")),
-    ("dnsmasq-tftp[5]: file /srv/tftp/x not found for 192.0.2.9",
-     Tftp(ip="192.0.2.9", file="/srv/tftp/x", error="there is no such file in the TFTP root")),
-    ("dnsmasq[5]: started, version 2.90", None),
-    ("dnsmasq-dhcp[5]: DHCPACK(br0) not an address", None),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("line", "meaning"), LINES)
-def test_a_line_of_the_log_is_understood_or_left_alone(line: str, meaning: Dhcp | Tftp | None) -> None:
-    assert dnsmasq_log.read(line) == meaning
-
-
-def test_leases_are_read_and_odd_lines_left_out() -> None:
-    text = f"1700000000 {MAC} 192.0.2.9 host 01:52\nduid 00:01\n1700000000 {OTHER_MAC} 192.0.2.10 * *\n"
-
-    assert dnsmasq_log.leases(text) == {"192.0.2.9": MAC, "192.0.2.10": OTHER_MAC}
 
 
 @dataclass

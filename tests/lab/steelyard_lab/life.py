@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from steelyard_lab import disk, kexec
+from steelyard_lab import disk, kexec, waterfall
 from steelyard_lab.agent.instance_image import NAME, ROOT, Image
 from steelyard_lab.baremetal import Baremetal
 from steelyard_lab.boot_machine import BootMachine, Firmware
@@ -214,7 +214,8 @@ class Living:
             raise LabError("the agent's ramdisk was booted")
         if self._life.shows not in said:
             raise LabError(f"the serial console does not show {self._life.shows!r}: it was booted another way")
-        return seen + (f"; on the way: {self._life.shows}" if self._life.shows else "")
+        seen += f"; on the way: {self._life.shows}" if self._life.shows else ""
+        return seen + waterfall.shown(self._node, self._life.firmware, self._stage.plane.clients)
 
     # ---- cleaning
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from sqlalchemy import Connection
 from steelyard_common.db import Database
 from steelyard_common.errors import SteelyardError
 from steelyard_common.telemetry import get_logger
@@ -85,7 +87,7 @@ class LogReader:
     ) -> None:  # fmt: skip
         self._database, self._file, self._leases_file = database, log_file, leases_file
         self._told, self._clock = told, clock
-        self._leases: dict[str, str] = {}
+        self._reader, self._leases = dnsmasq_log.Reader(), dict[str, str]()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dhcp-log", daemon=True)
 
@@ -110,13 +112,14 @@ class LogReader:
 
     def look(self) -> int:
         """What is new. → how many lines told something. Errors: Unavailable."""
-        seen = [found for line in self._file.lines() if (found := dnsmasq_log.read(line)) is not None]
+        seen = [found for line in self._file.lines() if (found := self._reader.read(line)) is not None]
         if not seen:
             return 0
-        fresh = {each.got: each.mac for each in seen if isinstance(each, Dhcp) and each.got}
-        self._leases |= fresh
-        macs = {mac for each in seen if (mac := self._mac(each))}
         with self._database.begin() as transaction:
+            seen = _with_macs(transaction.connection, seen)
+            fresh = {each.got: each.mac for each in seen if isinstance(each, Dhcp) and each.got and each.mac}
+            self._leases |= fresh
+            macs = {mac for each in seen if (mac := self._mac(each))}
             attempts.write_leases(transaction.connection, fresh, self._clock())
             nodes = attempts.nodes_of_macs(transaction.connection, sorted(macs))
         for each in seen:
@@ -134,6 +137,17 @@ class LogReader:
                 self.look()
             except SteelyardError as error:
                 log.warning("dnsmasq's log could not be followed", reason=error.message)
+
+
+def _with_macs(connection: Connection, seen: Sequence[Dhcp | Tftp]) -> list[Dhcp | Tftp]:
+    """A machine that gave only its system UUID has one of its node's NICs."""
+    uuids = sorted({each.system_uuid for each in seen if isinstance(each, Dhcp) and not each.mac and each.system_uuid})
+    rows = store.find(connection, [((system_uuid,), (), None) for system_uuid in uuids]) if uuids else []
+    macs = {system_uuid: row.macs[0] for system_uuid, row in zip(uuids, rows, strict=True) if row and row.macs}
+    return [
+        replace(each, mac=each.mac or macs.get(each.system_uuid or "")) if isinstance(each, Dhcp) else each
+        for each in seen
+    ]
 
 
 def _note(each: Dhcp | Tftp, node: str, at: datetime) -> Note:
