@@ -47,6 +47,10 @@ def test_the_end_of_a_workflow_makes_a_row_for_each_step_that_ran_and_one_for_th
         ("step", "deploy.prepare", "done", 4.0), ("step", "deploy.deploy", "done", 6.0),
     ]  # fmt: skip
     assert (whole.kind, whole.name, whole.outcome, whole.workflow) == ("workflow", "deploy", "done", RUN)
+    assert [row.at.time().isoformat("milliseconds") for row in (first, second, whole)] == [
+        "11:59:54.000", "12:00:00.000", "12:00:00.123",
+    ]  # fmt: skip
+    assert time_of(first.uuid) == first.at
     assert whole.duration_s == pytest.approx(20.1, abs=0.1)
     assert second.detail == {"attempts": 2}
     assert whole.cause == {"user": "ada", "request_id": "req-1", "origin": "api"}

@@ -45,7 +45,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """One event as it was heard. ``place`` counts the rows that it made."""
+    """One event as it was heard. ``place`` counts the rows that it made; ``at``: of what happened before it."""
 
     service: str
     fact: str
@@ -55,9 +55,10 @@ class Event:
     data: dict[str, Any]
     cause: dict[str, Any]
 
-    def row(self, place: int, kind: str, name: str, **more: Any) -> Entry:
+    def row(self, place: int, kind: str, name: str, *, at: datetime | None = None, **more: Any) -> Entry:
+        at = at or self.at
         return Entry(
-            uuid=entry_uuid(self.at, self.id, place), node_uuid=more.pop("node_uuid", self.subject_id), at=self.at,
+            uuid=entry_uuid(at, self.id, place), node_uuid=more.pop("node_uuid", self.subject_id), at=at,
             kind=kind, name=name, cause=self.cause, **more,
         )  # fmt: skip
 

@@ -58,7 +58,7 @@ def workflow_progressed(event: Event) -> Rows:
 
 
 def workflow_finished(event: Event) -> Rows:
-    """A row for each step that ran, and one for the whole, which comes last."""
+    """A row for each step that ran, at its own end, and one for the whole, which comes last."""
     data, workflow = event.data, workflow_of(event)
     rows: list[Entry] = []
     began: datetime | None = None
@@ -75,8 +75,8 @@ def workflow_finished(event: Event) -> Rows:
         detail = pick(step, "attempts") | error_of(step)
         outcome = str(step["status"])
         row = event.row(
-            len(rows) + 1, "step", str(step["step"]), outcome=outcome, duration_s=duration, workflow=workflow,
-            detail=detail,
+            len(rows) + 1, "step", str(step["step"]), at=finished, outcome=outcome, duration_s=duration,
+            workflow=workflow, detail=detail,
         )  # fmt: skip
         rows.append(row)
         before = finished or before
