@@ -37,7 +37,7 @@ class Folder:
         """How many are enabled."""
         found = state.read(Layout(self.root).state)
         assert found is not None
-        return len(Api(url=found.url).call("GET", "/v1/drivers", timeout_s=30)["drivers"])
+        return len(Api(url=found.url).call("GET", "/v1/drivers", timeout_s=120)["drivers"])
 
     @property
     def phase(self) -> str | None:
@@ -59,7 +59,7 @@ def test_up_and_down_follow_one_another_at_once_and_two_downs_agree(folder: Fold
         assert folder.run("up")[0] == 0
         assert folder.drivers(), "nobody waits for the workers of an earlier run"
         downs = [folder.begin("down") for _ in range(2)]
-        said = [down.communicate(timeout=120)[0] for down in downs]
+        said = [down.communicate(timeout=240)[0] for down in downs]
 
         assert [down.returncode for down in downs] == [0, 0], said
         assert not any("already runs" in words for words in said)
@@ -68,23 +68,23 @@ def test_up_and_down_follow_one_another_at_once_and_two_downs_agree(folder: Fold
 
 def test_down_stops_a_suite_that_is_still_starting(folder: Folder) -> None:
     up = folder.begin("up")
-    eventually(lambda: folder.phase == "starting", timeout_s=30)
+    eventually(lambda: folder.phase == "starting", timeout_s=120)
 
     status, said = folder.run("down")
 
     assert status == 0, said
     assert "Nothing is left running" in said
-    assert up.communicate(timeout=60)[0]
+    assert up.communicate(timeout=240)[0]
     assert up.returncode == 1
 
 
 def test_ctrl_c_during_up_stops_what_has_begun(folder: Folder) -> None:
     up = folder.begin("up")
-    eventually(lambda: folder.phase == "starting", timeout_s=30)
+    eventually(lambda: folder.phase == "starting", timeout_s=120)
 
     up.send_signal(signal.SIGINT)
 
-    said = up.communicate(timeout=60)[0]
+    said = up.communicate(timeout=240)[0]
     assert up.returncode == 130, said
     assert "Traceback" not in said
     assert folder.run("status")[0] == 3
@@ -93,7 +93,7 @@ def test_ctrl_c_during_up_stops_what_has_begun(folder: Folder) -> None:
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {sys.executable} -m steelyard_local status --data {tmp_path} | true"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
 
     assert done.stderr == ""

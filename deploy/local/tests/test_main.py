@@ -174,7 +174,8 @@ def test_a_lost_sealing_key_is_not_replaced_in_silence(tmp_path: Path) -> None:
         keep(layout)
 
 
-def test_who_only_asks_is_never_taken_for_an_owner(tmp_path: Path) -> None:
+def test_who_only_asks_is_never_taken_for_an_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "LOCK_S", 120.0)  # two who do nothing but ask leave few gaps
     layout, refused = Layout(tmp_path), []
     layout.prepare()
     done = threading.Event()

@@ -24,7 +24,7 @@ from steelyard_rack.machine import Action, Machine
 from steelyard_rack.plan import Plan
 from steelyard_rack.rack import Rack
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 IMAGE = b"an image" * 1000
 SUM = hashlib.sha256(IMAGE).hexdigest()
 FAST = Timings(power_on_s=(0.01, 0.01), power_off_s=(0.01, 0.01), soft_off_s=(0.01, 0.01))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import requests
+from steelyard_common.testing import eventually
 from steelyard_rack.client import ControlError
 from steelyard_rack.faults import BMC_FAULTS, HEALTHY, MEANINGS, BadFault, changed, parsed
 from steelyard_rack.testing import RunningRack, running_rack
@@ -38,7 +39,7 @@ def call(rack: RunningRack) -> Iterator[Call]:
             settings = {
                 "auth": (info["redfish_username"], info["redfish_password"]),
                 "verify": info["redfish_verify_ca"],
-                "timeout": 5,
+                "timeout": 60,
             } | other
             url = other.pop("base", info["redfish_address"]) + info["redfish_system_id"] + below
             settings.pop("base", None)
@@ -64,31 +65,29 @@ def test_a_hung_bmc_takes_the_request_and_never_answers(rack: RunningRack, call:
     rack.fault(NAME, hang=True)
 
     with pytest.raises(requests.exceptions.ReadTimeout):
-        call("POST", "/Actions/ComputerSystem.Reset", {"ResetType": "On"}, timeout=0.3)
+        call("POST", "/Actions/ComputerSystem.Reset", {"ResetType": "On"}, timeout=(60, 0.3))
 
-    entry = rack.record(NAME)[-1]
+    (entry,) = eventually(lambda: rack.record(NAME))
     assert (entry["operation"], entry["outcome"]) == ("Reset On", "no answer")
     assert rack.power_of(NAME) == "Off"
 
 
 def test_a_slow_bmc_does_what_it_was_told_even_if_the_client_left(rack: RunningRack, call: Call) -> None:
-    rack.fault(NAME, latency_s=0.5)
+    rack.fault(NAME, latency_s=2)
 
     with pytest.raises(requests.exceptions.ReadTimeout):
-        call("POST", "/Actions/ComputerSystem.Reset", {"ResetType": "On"}, timeout=0.2)
+        call("POST", "/Actions/ComputerSystem.Reset", {"ResetType": "On"}, timeout=(60, 0.2))
 
-    deadline = time.monotonic() + 10
-    while rack.power_actions() != {NAME: {"Reset On": 1}}:
-        assert time.monotonic() < deadline, "it was not done"
+    eventually(lambda: rack.power_actions() == {NAME: {"Reset On": 1}})
 
 
 def test_a_late_answer_comes_after_what_was_told_is_done_and_on_record(rack: RunningRack, call: Call) -> None:
-    rack.fault(NAME, late_answer_s=30)
+    rack.fault(NAME, late_answer_s=600)
 
     with pytest.raises(requests.exceptions.ReadTimeout):
-        call("POST", "/Actions/ComputerSystem.Reset", {"ResetType": "On"}, timeout=1)
+        call("POST", "/Actions/ComputerSystem.Reset", {"ResetType": "On"}, timeout=(60, 1))
 
-    assert rack.power_actions() == {NAME: {"Reset On": 1}}
+    eventually(lambda: rack.power_actions() == {NAME: {"Reset On": 1}})
     assert call().status_code == 200  # only changes are answered late
 
 

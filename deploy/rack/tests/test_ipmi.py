@@ -3,17 +3,16 @@
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any
 
 import pytest
 from pyghmi.exceptions import IpmiException
 from pyghmi.ipmi.command import Command
 from pyghmi.ipmi.private.session import Session
+from steelyard_common.testing import eventually
 from steelyard_rack.testing import RunningRack, running_rack
-
-DEADLINE_S = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +47,13 @@ def connect(rack: RunningRack) -> Iterator[Callable[..., Any]]:
 
 
 def wait_for_power(client: Any, state: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while client.get_power()["powerstate"] != state:
-        assert time.monotonic() < deadline, "it did not come about in time"
+    eventually(lambda: client.get_power()["powerstate"] == state)
 
 
 def logins(rack: RunningRack) -> list[str]:
-    return [entry["operation"] for entry in rack.record() if entry["operation"].startswith("open session")]
+    """What a client sent again, because no answer came soon, is there once."""
+    told = [entry["operation"] for entry in rack.record() if entry["operation"].startswith("open session")]
+    return [each for each, _ in groupby(told)]
 
 
 def test_pyghmi_logs_in_with_sha256(rack: RunningRack, connect: Callable[..., Any]) -> None:
@@ -206,6 +205,7 @@ def test_a_dead_bmc_answers_nothing_and_has_nothing_on_record(rack: RunningRack)
         client.sendto(ask, (machine["ipmi_address"], machine["ipmi_port"]))
         with pytest.raises(TimeoutError):
             client.recv(100)
+        client.settimeout(60)
         rack.fault("rack-0001", dead=None)
         client.sendto(ask, (machine["ipmi_address"], machine["ipmi_port"]))
         assert client.recv(100)[:4] == b"\x06\x00\xff\x07"
@@ -236,7 +236,7 @@ def test_ipmitool_works_with_either_cipher_suite(rack: RunningRack, suite: str) 
     command += ["-U", info["ipmi_username"], "-P", info["ipmi_password"]]
 
     def run(*words: str) -> str:
-        return subprocess.run([*command, *words], check=True, capture_output=True, text=True, timeout=30).stdout
+        return subprocess.run([*command, *words], check=True, capture_output=True, text=True, timeout=120).stdout
 
     assert "is off" in run("chassis", "power", "status")
     run("chassis", "bootdev", "pxe", "options=efiboot")

@@ -93,7 +93,7 @@ class Stage:
             result = self.slice(interface, name, **args)
             return None if isinstance(result, Again) else result
 
-        found = eventually(once, timeout_s=30, every_s=0.02)
+        found = eventually(once, timeout_s=120, every_s=0.02)
         assert found is not None
         return found
 

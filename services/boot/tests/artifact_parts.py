@@ -30,7 +30,7 @@ def now() -> datetime:
 def settings(folder: Path, **changed: Any) -> Settings:
     base = Settings(
         database_url="", seal_keys=KEY, artifacts_dir=folder, boot_url=BASE, instance="boot-1.test",
-        artifacts_spare_bytes=0, artifacts_stall_s=5,
+        artifacts_spare_bytes=0, artifacts_stall_s=60,
     )  # fmt: skip
     return replace(base, **changed)
 
@@ -38,7 +38,7 @@ def settings(folder: Path, **changed: Any) -> Settings:
 @contextmanager
 def running(
     database: Database, folder: Path, *, clock: Clock = now, free_bytes: Callable[[], int] | None = None,
-    lease_s: float = 15, slow_s: float = 60, **changed: Any,
+    lease_s: float = 60, slow_s: float = 60, **changed: Any,
 ) -> Iterator[ArtifactParts]:  # fmt: skip
     """One replica. Errors that may pass are tried again after no time."""
     made = make_artifacts(
@@ -66,7 +66,7 @@ def image(url: str, data: bytes, **more: Any) -> Wish:
     return Wish(url=url, kind="image", checksum=f"sha256:{sha256(data)}", **more)
 
 
-def arrived(made: ArtifactParts, wish: Wish, timeout_s: float = 30, clock: Clock = now) -> Artifact:
+def arrived(made: ArtifactParts, wish: Wish, timeout_s: float = 120, clock: Clock = now) -> Artifact:
     """Wait for it. Errors: as ``want``."""
 
     def ask() -> Artifact | None:

@@ -19,6 +19,7 @@ from steelyard_common.testing import eventually
 DNSMASQ = shutil.which("dnsmasq") or shutil.which("dnsmasq", path="/usr/sbin:/sbin")
 COOKIE = b"\x63\x82\x53\x63"
 RELAY = "127.0.0.2"
+PROBE = "52:54:00:00:00:fe"  # of nobody
 RANGE = "127.0.0.100,127.0.0.200,255.0.0.0,1h"
 MESSAGE, CLIENT_ARCH, VENDOR, IPXE, BOOT_FILE = 53, 93, 60, 175, 67
 
@@ -40,7 +41,7 @@ class Server:
     pid_file: Path
     leases: Path
 
-    def ask(self, mac: str, arch: int, *, is_ipxe: bool = False, kind: int = 1, wait_s: float = 5) -> Offer | None:
+    def ask(self, mac: str, arch: int, *, is_ipxe: bool = False, kind: int = 1, wait_s: float = 30) -> Offer | None:
         """What a machine of this firmware is offered; None when nobody answers."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
             line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -82,8 +83,9 @@ def _offer(packet: bytes) -> Offer:
 
 
 def _is_up(server: Server) -> bool:
-    """Its file of process numbers is there before the number is in it."""
-    return server.log.exists() and server.pid_file.exists() and bool(server.pid_file.read_text().strip())
+    """It takes requests: before that it has written its process number, and misses signals."""
+    server.ask(PROBE, 0, wait_s=0.05)
+    return server.log.exists() and PROBE in server.log.read_text()
 
 
 @contextmanager
@@ -113,7 +115,7 @@ def running(folder: Path, configuration: Path, tftp_root: Path | None = None) ->
         yield server
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         server.pid_file.unlink(missing_ok=True)
         if process.stdout:
             process.stdout.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import shutil
 import socket
@@ -18,6 +19,7 @@ import dns.query
 import dns.rcode
 import pytest
 from steelyard_boot.domain.dns_records import DnsKey
+from steelyard_common.embedded.process import free_port
 from steelyard_common.testing import eventually
 
 PROGRAM = shutil.which("named") or (shutil.which("named", path="/usr/sbin") or "")
@@ -27,23 +29,24 @@ KEY = DnsKey(name="steelyard", secret=base64.b64encode(os.urandom(32)).decode())
 ZONE = "$TTL 60\n@ SOA ns hostmaster 1 60 60 3600 60\n@ NS ns.example.net.\n"
 
 
-def free_port() -> int:
-    """One that both TCP and UDP have free."""
-    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        udp.bind(tcp.getsockname())
-        return int(tcp.getsockname()[1])
+def free_for_both() -> int:
+    """A port that both TCP and UDP have free."""
+    while True:
+        port = free_port()
+        with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as udp:
+            udp.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass
 class Named:
     folder: Path
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=free_for_both)
 
     def ask(self, name: str, kind: str) -> list[str]:
         """What it answers: values, without quotes."""
         query = dns.message.make_query(name, kind)
-        answer = dns.query.udp(query, "127.0.0.1", timeout=5, port=self.port)
+        answer = dns.query.udp(query, "127.0.0.1", timeout=30, port=self.port)
         return sorted(str(item).strip('"') for rrset in answer.answer for item in rrset)
 
     def is_up(self) -> bool:
@@ -68,7 +71,7 @@ class Named:
             yield
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
     def _configuration(self, zones: Sequence[str]) -> Path:
         lines = [

@@ -165,11 +165,11 @@ class _Handler(BaseHTTPRequestHandler):
             if file.hold is not None and at >= file.hold_at:
                 file.hold.wait(60)
             piece = file.data[at:end]
+            self.server.source.sent[path] += len(piece)  # first: who has got it may look at once
             try:
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if file.is_chunked else piece)
             except OSError:
                 return
-            self.server.source.sent[path] += len(piece)
             at = end
             if file.pause_s:
                 time.sleep(file.pause_s)

@@ -118,7 +118,7 @@ def named(tmp_path: Path) -> Named:
 
 
 def server(named: Named, key: DnsKey = KEY, port: int | None = None) -> DnsServer:
-    return DnsServer("127.0.0.1", port or named.port, key, ttl_s=60, timeout_s=5)
+    return DnsServer("127.0.0.1", port or named.port, key, ttl_s=60, timeout_s=30)
 
 
 @pytest.fixture

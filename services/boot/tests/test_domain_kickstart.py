@@ -76,9 +76,9 @@ def hearing() -> Iterator[tuple[str, list[dict[str, str]]]]:
         def do_POST(self) -> None:
             said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             is_good = self.headers["X-OpenStack-Ironic-API-Version"] == "1.72" and not refusals
+            heard.extend([said] if is_good else [])  # before the answer: who has got it looks at once
             self.send_response(202 if is_good else refusals.pop() if refusals else 406)
             self.end_headers()
-            heard.extend([said] if is_good else [])
 
         def log_message(self, *_: object) -> None:
             """Nobody reads it."""

@@ -19,7 +19,6 @@ from steelyard_common.errors import (
     OutcomeUnknown,
     SteelyardError,
 )
-from steelyard_common.testing import eventually
 from steelyard_rack.testing_agent import ScriptedAgent, scripted_agent
 
 TOKEN = "t" * 43
@@ -134,7 +133,10 @@ def test_who_says_nothing_or_little_meets_the_deadline(scheme: str) -> None:
     over = threading.Event()
 
     def drip() -> None:
-        peer, _ = server.accept()
+        try:
+            peer, _ = server.accept()
+        except OSError:  # nobody came before the deadline
+            return
         with peer:
             while not over.wait(0.05):
                 try:
@@ -150,10 +152,10 @@ def test_who_says_nothing_or_little_meets_the_deadline(scheme: str) -> None:
         with pytest.raises(SteelyardError) as caught:
             client.commands(Door(node_uuid="n", url=url, token=TOKEN, verify=False))
         over.set()
-        thread.join(10)
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
     assert isinstance(caught.value, DeviceUnreachable)
-    assert eventually(lambda: not thread.is_alive())
 
 
 def test_no_secret_stands_in_a_repr(agent: ScriptedAgent) -> None:

@@ -32,7 +32,8 @@ class Gate:
 
     to: tuple[str, int]
     opened: threading.Event = field(default_factory=threading.Event)
-    breaks: bool = False  # instead of holding what is more
+    held: threading.Event = field(default_factory=threading.Event)  # something waits for that
+    breaks: bool = False  # when it is opened, on connections that were held
     gets: int = 0
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
 
@@ -56,10 +57,11 @@ class Gate:
         with contextlib.suppress(OSError), server, client:
             while data := server.recv(65536):
                 if went + len(data) > COMES and not self.opened.is_set():
+                    self.held.set()
+                    self.opened.wait(60)
                     if self.breaks:
                         client.shutdown(socket.SHUT_RDWR)
                         return
-                    self.opened.wait(60)
                 client.sendall(data)
                 went += len(data)
 
@@ -158,10 +160,10 @@ def test_nobody_gets_the_whole_of_what_was_changed_in_the_bucket(
 ) -> None:
     key = sha256(LARGE[1:])
     put(store, tmp_path, LARGE, key)
-    gate.opened.set()
     storage = behind(gate, store, tmp_path)
     with opened(storage, key).file as file:
         assert file.read(len(LARGE) // 2) == LARGE[: len(LARGE) // 2]
+        gate.opened.set()
         with pytest.raises(OSError, match="is not what was put there"):
             file.read()
     eventually(lambda: not list((tmp_path / "drafts").iterdir()))
@@ -177,10 +179,11 @@ def test_what_breaks_off_on_its_way_is_said_to_who_reads_and_brought_anew_for_th
     storage = behind(gate, store, tmp_path)
     with opened(storage, key).file as file:
         assert file.read(MB) == LARGE[:MB]
+        assert gate.held.wait(60)
+        gate.opened.set()
         with pytest.raises(OSError, match="cannot be reached"):
             file.read()
     assert not storage.is_well()
-    gate.opened.set()
 
     def again() -> bool:
         with contextlib.suppress(OSError), opened(storage, key).file as file:

@@ -41,11 +41,11 @@ def other() -> Iterator[Source]:
 
 
 def http(**rules: Any) -> Http:
-    return Http(HttpRules(connect_s=5, stall_s=5, **rules))
+    return Http(HttpRules(connect_s=60, stall_s=60, **rules))
 
 
 def wanted(url: str, **more: Any) -> Wanted:
-    return Wanted(url=url, until=time.monotonic() + 30, **more)
+    return Wanted(url=url, until=time.monotonic() + 120, **more)
 
 
 def read(source: Any, asked: Wanted, offset: int = 0, known: Validator | None = None) -> bytes:

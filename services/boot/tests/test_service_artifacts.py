@@ -38,7 +38,7 @@ def test_three_hundred_who_wish_the_same_cause_one_download(
     url = source.put("/node.img", DATA, pause_s=0.02)
     with running(database, tmp_path / "a") as one, running(database, tmp_path / "a", instance="boot-2.test") as two:
         with ThreadPoolExecutor(32) as pool:
-            found = list(pool.map(lambda n: arrived((one, two)[n % 2], image(url, DATA), 60), range(300)))
+            found = list(pool.map(lambda n: arrived((one, two)[n % 2], image(url, DATA)), range(300)))
 
         assert {each.sha256 for each in found} == {sha256(DATA)}
     assert source.requests["/node.img"] == 1

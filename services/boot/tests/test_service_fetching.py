@@ -12,12 +12,15 @@ import textwrap
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from steelyard_boot.domain.artifacts import Fetching, Wish
 from steelyard_boot.handlers.steps import settled
+from steelyard_boot.service.fetching import Job
+from steelyard_boot.service.transfer import Progress
 from steelyard_boot.store import artifacts, fetches
 from steelyard_common.contracts.steps import Done, Failed, Step
 from steelyard_common.db import Database
@@ -371,7 +374,7 @@ REPLICA = """
     database = Database(sys.argv[1], "boot", pool_size=5)
     if len(sys.argv) > 4:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]),) * 2)
-    with parts.running(database, Path(sys.argv[2]), lease_s=1.5, instance="boot-9.test"):
+    with parts.running(database, Path(sys.argv[2]), instance="boot-9.test"):
         print("runs", flush=True)
         time.sleep(600)
 """
@@ -400,7 +403,7 @@ def test_what_a_killed_replica_left_is_continued_by_another(
             with database.read() as connection:
                 return max((row["done_bytes"] for row in fetches.under_way(connection, 1)), default=0)
 
-        eventually(lambda: synced() > 2 * PIECE, timeout_s=30)
+        eventually(lambda: synced() > 2 * PIECE)
     finally:
         dying.send_signal(signal.SIGKILL)
         dying.wait()
@@ -408,8 +411,9 @@ def test_what_a_killed_replica_left_is_continued_by_another(
         dying.stdout.close()
     left = synced()
     hold.set()
-    with running(database, tmp_path) as heir:
-        assert arrived(heir, wish).size == len(DATA)
+    clock = SetClock(now() + timedelta(seconds=61))  # its lease is over
+    with running(database, tmp_path, clock=clock) as heir:
+        assert arrived(heir, wish, clock=clock).size == len(DATA)
     assert source.files["/i.img"].told[1]["Range"] == f"bytes={left}-"
     assert list((tmp_path / "drafts").iterdir()) == []
 
@@ -444,6 +448,15 @@ def test_a_replica_that_stops_hands_on_what_it_has(database: Database, tmp_path:
     assert 2 * PIECE <= begin <= 4 * PIECE
 
 
+def test_what_is_to_end_before_its_transfer_began_ends_as_it_begins() -> None:
+    ended: list[str] = []
+    job = Job(row={}, progress=Progress(), until=0)
+    job.watch(lambda: ended.append("first"))
+    job.cut()
+    job.watch(lambda: ended.append("next"))
+    assert ended == ["first", "next"]
+
+
 def script(path: Path, text: str) -> str:
     """A program to be run in the place of qemu-img."""
     path.write_text(f"#!/bin/sh\n{text}\n")
@@ -465,21 +478,22 @@ def test_a_qcow2_image_is_converted_and_kept_as_raw_alone(database: Database, tm
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "word"),
+    ("text", "kind", "word", "within_s"),
     [
-        ("echo 'qemu-img: bad cluster' >&2; exit 1", InvalidRequest, "bad cluster"),
-        ("exec sleep 60", Unavailable, "within 0.5 s"),
-        ('for last; do :; done; exec head -c 99000000 /dev/zero > "$last"', InvalidRequest, "converted"),
-        (None, Unsupported, "qemu-utils"),
+        ("echo 'qemu-img: bad cluster' >&2; exit 1", InvalidRequest, "bad cluster", 60),
+        ("exec sleep 60", Unavailable, "within 0.5 s", 0.5),
+        ('for last; do :; done; exec head -c 99000000 /dev/zero > "$last"', InvalidRequest, "converted", 60),
+        (None, Unsupported, "qemu-utils", 60),
     ],
 )
 def test_a_conversion_that_fails_is_told_and_leaves_nothing(
-    database: Database, tmp_path: Path, source: Source, text: str | None, kind: type[SteelyardError], word: str
-) -> None:
+    database: Database, tmp_path: Path, source: Source, text: str | None, kind: type[SteelyardError], word: str,
+    within_s: float,
+) -> None:  # fmt: skip
     data = heads.qcow2(MIB)
     program = "no-such-qemu-img" if text is None else script(tmp_path / "qemu-img", text)
     wish = image(source.put("/i.qcow2", data), data, convert_to_raw=True)
-    told = refusal(database, tmp_path / "a", wish, kind, qemu_img=program, artifacts_convert_s=0.5)
+    told = refusal(database, tmp_path / "a", wish, kind, qemu_img=program, artifacts_convert_s=within_s)
     assert word in told
 
 

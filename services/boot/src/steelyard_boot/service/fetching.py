@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -55,15 +55,18 @@ class Job:
     until: float
     draft: dict[str, Any] | None = None
     discard: Callable[[], None] = lambda: None
-    _cuts: list[Callable[[], None]] = field(default_factory=list)
+    _cut: Callable[[], None] = lambda: None
+    _is_cut: bool = False
 
     def watch(self, cut: Callable[[], None]) -> None:
-        """What ends the transfer that runs now."""
-        self._cuts = [cut]
+        """What ends the transfer that runs now; at once, if it was to end before it began."""
+        self._cut = cut
+        if self._is_cut:
+            cut()
 
     def cut(self) -> None:
-        for each in self._cuts:
-            each()
+        self._is_cut = True
+        self._cut()
 
     @property
     def id(self) -> int:
