@@ -19,6 +19,7 @@ from steelyard_common.settings import (
     positive,
     read,
     seconds,
+    some_seconds,
 )
 
 
@@ -86,6 +87,13 @@ def test_without_a_usable_key_nothing_is_sealed(environ: dict[str, str]) -> None
 def test_seconds_are_finite_and_not_negative(text: str) -> None:
     with pytest.raises(ValueError):
         seconds(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0.0", "-1", "soon"])
+def test_a_limit_of_no_time_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="seconds"):
+        some_seconds(text)
+    assert some_seconds("0.5") == 0.5
 
 
 def test_a_choice_names_the_choices() -> None:

@@ -45,10 +45,26 @@ def test_what_makes_no_sense_is_refused_with_the_settings_name(name: str, text: 
         ("DEPLOY_KERNEL", "https://images.example/k?x=1"),
         ("DEPLOY_RAMDISK", "x86_64=https://images.example/r, aarch64=oci://registry.example/r:1"),
         ("TFTP_SERVER", "192.0.2.1"),
+        ("ARTIFACTS_FRESH_S", "0"),
+        ("ARTIFACTS_SPARE_BYTES", "0"),
+        ("INSTALLER_GRACE_S", "0"),
     ],
 )
 def test_what_makes_sense_is_taken(name: str, text: str) -> None:
     assert not [each for each in faults(Settings, {f"STEELYARD_{name}": text}) if each.startswith(f"STEELYARD_{name}:")]
+
+
+LIMITS = (
+    "BOOT_PATIENCE_S", "MEDIA_TIMEOUT_S", "AGENT_TIMEOUT_S", "DNS_TIMEOUT_S", "ARTIFACTS_CONNECT_S",
+    "ARTIFACTS_STALL_S", "ARTIFACTS_WHOLE_S", "ARTIFACTS_CONVERT_S", "ARTIFACTS_MOST_BYTES",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_that_nothing_could_keep_is_refused(name: str) -> None:
+    (fault,) = [each for each in faults(Settings, {f"STEELYARD_{name}": "0"}) if each.startswith(f"STEELYARD_{name}:")]
+
+    assert "a positive " in fault
 
 
 @pytest.mark.parametrize(

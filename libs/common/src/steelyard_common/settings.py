@@ -60,6 +60,14 @@ def seconds(text: str) -> float:
     return value
 
 
+def some_seconds(text: str) -> float:
+    """Of a limit, which nothing would keep within no time at all."""
+    value = seconds(text)
+    if not value:
+        raise ValueError("a positive number of seconds is expected")
+    return value
+
+
 def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError("a whole number, 1 or more, is expected")

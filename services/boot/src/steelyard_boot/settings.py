@@ -8,7 +8,7 @@ from pathlib import Path
 
 from steelyard_common.addresses import Network, networks
 from steelyard_common.provider import ProviderSettings
-from steelyard_common.settings import DatabaseSettings, SealSettings, env, positive, seconds
+from steelyard_common.settings import DatabaseSettings, SealSettings, env, positive, seconds, some_seconds
 
 from .domain.install_rules import InstallRules
 from .domain.kernel_arguments import check_arguments, split
@@ -27,6 +27,14 @@ def size(text: str) -> int:
     if found is None:
         raise ValueError("a size is expected, like 20GiB")
     return int(found.group(1)) << (10 * " KMGT".index(found.group(2).upper() or " "))
+
+
+def some_size(text: str) -> int:
+    """Of a limit, which nothing would fit."""
+    value = size(text)
+    if not value:
+        raise ValueError("a positive size is expected, like 64GiB")
+    return value
 
 
 def directories(text: str) -> tuple[Path, ...]:
@@ -103,7 +111,7 @@ class ArtifactSettings:
     )
     artifacts_most_bytes: int = field(
         default=64 << 30,
-        metadata=env("STEELYARD_ARTIFACTS_MOST_BYTES", "the largest artifact that is taken (64GiB)", parse=size),
+        metadata=env("STEELYARD_ARTIFACTS_MOST_BYTES", "the largest artifact that is taken (64GiB)", parse=some_size),
     )
     artifacts_spare_bytes: int = field(
         default=1 << 30,
@@ -117,15 +125,16 @@ class ArtifactSettings:
         metadata=env("STEELYARD_ARTIFACTS_PER_HOST", "fetches at once from one host, by all replicas", parse=positive),
     )
     artifacts_connect_s: float = field(
-        default=10, metadata=env("STEELYARD_ARTIFACTS_CONNECT_S", "time a source has to be connected to", parse=seconds)
+        default=10,
+        metadata=env("STEELYARD_ARTIFACTS_CONNECT_S", "time a source has to be connected to", parse=some_seconds),
     )
     artifacts_stall_s: float = field(
         default=30,
-        metadata=env("STEELYARD_ARTIFACTS_STALL_S", "how long a source may send nothing", parse=seconds),
+        metadata=env("STEELYARD_ARTIFACTS_STALL_S", "how long a source may send nothing", parse=some_seconds),
     )
     artifacts_whole_s: float = field(
         default=4 * 3600,
-        metadata=env("STEELYARD_ARTIFACTS_WHOLE_S", "time one fetch has, with all its tries", parse=seconds),
+        metadata=env("STEELYARD_ARTIFACTS_WHOLE_S", "time one fetch has, with all its tries", parse=some_seconds),
     )
     artifacts_fresh_s: float = field(
         default=300,
@@ -164,7 +173,8 @@ class ArtifactSettings:
         ),
     )
     artifacts_convert_s: float = field(
-        default=1800, metadata=env("STEELYARD_ARTIFACTS_CONVERT_S", "time qemu-img has for one image", parse=seconds)
+        default=1800,
+        metadata=env("STEELYARD_ARTIFACTS_CONVERT_S", "time qemu-img has for one image", parse=some_seconds),
     )
     qemu_img: str = field(
         default="qemu-img", metadata=env("STEELYARD_QEMU_IMG", "the program that converts images to raw")
@@ -203,12 +213,14 @@ class BootingSettings:
         metadata=env(
             "STEELYARD_BOOT_PATIENCE_S",
             "a boot attempt has failed when nothing was seen of the machine for so long",
-            parse=seconds,
+            parse=some_seconds,
         ),
     )
     media_timeout_s: float = field(
         default=100,
-        metadata=env("STEELYARD_MEDIA_TIMEOUT_S", "time a BMC has to insert or eject virtual media", parse=seconds),
+        metadata=env(
+            "STEELYARD_MEDIA_TIMEOUT_S", "time a BMC has to insert or eject virtual media", parse=some_seconds
+        ),
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from steelyard_common.settings import boolean, env, positive, seconds
+from steelyard_common.settings import boolean, env, positive, some_seconds
 
 from .domain.deploy_rules import DeployRules
 from .domain.images import ImageRules
@@ -70,7 +70,7 @@ class AgentSettings:
         ),
     )
     agent_timeout_s: float = field(
-        default=30.0, metadata=env("STEELYARD_AGENT_TIMEOUT_S", "how long an agent has to answer", parse=seconds)
+        default=30.0, metadata=env("STEELYARD_AGENT_TIMEOUT_S", "how long an agent has to answer", parse=some_seconds)
     )
     agent_logs: str = field(
         default="on_failure",

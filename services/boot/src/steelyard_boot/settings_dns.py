@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from steelyard_common.errors import InvalidRequest
-from steelyard_common.settings import env, one_of, positive, seconds
+from steelyard_common.settings import env, one_of, positive, some_seconds
 
 from .domain.dns_records import ALGORITHMS, DnsKey, Zones, absolute
 
@@ -74,7 +74,8 @@ class DnsSettings:
         default=300, metadata=env("STEELYARD_DNS_TTL_S", "how long others may keep the records", parse=positive)
     )
     dns_timeout_s: float = field(
-        default=5.0, metadata=env("STEELYARD_DNS_TIMEOUT_S", "time the server has for all of a node", parse=seconds)
+        default=5.0,
+        metadata=env("STEELYARD_DNS_TIMEOUT_S", "time the server has for all of a node", parse=some_seconds),
     )
 
     def dns_key(self) -> DnsKey:
