@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from ..errors import InvalidRequest, OutcomeUnknown, SteelyardError, Unavailable
 from ..telemetry import get_logger, inject, is_on
 from .link import Link
-from .short_cuts import deliver_directly
+from .short_cuts import deliver_directly, reach
 from .types import CHUNK, ERROR_CODE, MAX_MESSAGE_BYTES, MSG_ID, Message
 from .wire import Parts, encode_request, raise_error
 
@@ -145,7 +145,7 @@ class Calls:
 
     async def _subscribe(self, client: Client) -> None:
         deliver_directly(await client.subscribe(f"{self._inbox}.*"), self._take)
-        await client.flush()
+        await reach(client)
 
     def _take(self, message: Msg) -> None:
         waiter = self._waiting.get(message.subject)

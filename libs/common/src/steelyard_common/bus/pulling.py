@@ -22,7 +22,7 @@ from nats.js import api
 from ..telemetry import get_logger
 from . import streams
 from .link import Link
-from .short_cuts import deliver_directly, delivery_of
+from .short_cuts import deliver_directly, delivery_of, leave
 from .types import Delivery
 
 log = get_logger(__name__)
@@ -78,9 +78,9 @@ class Puller:
     def stop(self) -> None:
         """Ask for nothing more; what is in hand stays to be settled."""
         self._stopped = True
-        subscription = self._subscription
-        if subscription is not None and self._link.is_connected:
-            self._link.call(subscription.drain(), 3)  # type: ignore[no-untyped-call]
+        client, subscription = self._link.client, self._subscription
+        if client is not None and subscription is not None and self._link.is_connected:
+            self._link.call(leave(client, [subscription]), 3)
 
     # ---- in the loop's thread
 

@@ -5,7 +5,6 @@ nats.micro awaits handlers one at a time per endpoint, so the handler only hands
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -21,7 +20,7 @@ from ..errors import Unavailable
 from ..telemetry import get_logger
 from .link import Link
 from .pool import Pool
-from .short_cuts import deliver_directly
+from .short_cuts import deliver_directly, leave, reach
 from .types import CHUNK_BYTES, Endpoint
 from .wire import answer, error_reply, split
 
@@ -49,7 +48,7 @@ class Serving:
         for row, micro_endpoint in zip(self._endpoints, self._micro._endpoints, strict=True):
             if micro_endpoint._subscription is not None:
                 deliver_directly(micro_endpoint._subscription, self._taker(row, micro_endpoint))
-        await client.flush()
+        await reach(client)
 
     def _handler(self, endpoint: Endpoint) -> Callable[[MicroRequest], Awaitable[None]]:
         """For what arrives before ``deliver_directly``."""
@@ -88,18 +87,18 @@ class Serving:
 
     def stop(self, timeout_s: float) -> None:
         """Leave the queue group first, so that others get what comes; then answer what is here."""
-        if self._micro is not None and self._link.is_connected:
+        client = self._link.client
+        if self._micro is not None and client is not None and self._link.is_connected:
             try:
-                self._link.call(self._leave(self._micro), 5)
+                self._link.call(self._leave(client, self._micro), 5)
             except Unavailable:
                 log.warning("service left without saying so", service=self._service)
         if not self._pool.stop(timeout_s):
             log.warning("requests still run at shutdown", service=self._service)
 
     @staticmethod
-    async def _leave(micro: Service) -> None:
-        # Service.stop() would throw away what was received and not begun: those callers would wait out their time.
-        subscriptions = [endpoint._subscription for endpoint in micro._endpoints if endpoint._subscription]
-        await asyncio.gather(*(subscription.drain() for subscription in subscriptions))
+    async def _leave(client: Client, micro: Service) -> None:
+        # Service.stop() would throw away what was sent to us and not yet read: those callers would wait out their time.
+        await leave(client, [each._subscription for each in micro._endpoints if each._subscription is not None])
         micro._endpoints = []
         await micro.stop()

@@ -6,7 +6,7 @@ of the event loop more for a request. Measured (bench/bus.py, two cores): 202 â†
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nats.aio.client import Client
@@ -71,3 +71,23 @@ def deliver_directly(subscription: Subscription, take: Callable[[Msg], None]) ->
         reader.cancel()
     for _ in range(waiting.qsize()):
         take(waiting.get_nowait())
+
+
+async def reach(client: Client) -> None:
+    """The server has taken what was said until now. ``Client.flush`` alone is no such promise: it writes its PING at
+    once, and what waits in the client's queue (SUB, UNSUB) after it."""
+    await client._flush_pending(force_flush=True)
+    await client.flush()
+
+
+async def leave(client: Client, subscriptions: Iterable[Subscription]) -> None:
+    """Afterwards no message comes for these, and each that came was taken.
+
+    ``Subscription.drain`` throws away what comes between its PING and its UNSUB, in this order.
+    """
+    left = list(subscriptions)
+    for subscription in left:
+        await client._send_unsubscribe(subscription._id)
+    await reach(client)
+    for subscription in left:
+        client._remove_sub(subscription._id)
