@@ -11,8 +11,9 @@ from steelyard_rack.installer.kickstart import BadKickstart, read
 from steelyard_rack.installer.shell import Call, Write, deeds
 
 API = "http://api/v1/heartbeat/n"
+OTHER = "http://[2001:db8::5]:6385/v1/heartbeat/n"
 OPTIONS = Options(
-    liveimg_url="http://i/os.tgz", agent_token="t", heartbeat_url=API, liveimg_checksum="a" * 64,
+    liveimg_url="http://i/os.tgz", agent_token="t", heartbeats=(OTHER, API), liveimg_checksum="a" * 64,
     config_drive=sections({"openstack/latest/user_data": b"#!/bin/sh\n" * 20}),
 )  # fmt: skip
 THEIRS = """\
@@ -36,7 +37,7 @@ def test_our_own_kickstart_is_read_with_all_that_its_scripts_do() -> None:
     assert told.ending == "poweroff"
     (begun,) = [deed for script in told.of("%pre") for deed in deeds(script)]
     assert isinstance(begun, Call)
-    assert (begun.method, begun.url, begun.is_repeated) == ("POST", API, True)
+    assert (begun.method, begun.url, begun.others, begun.is_repeated) == ("POST", OTHER, (API,), True)
     assert '"agent_status": "start"' in begun.data
     assert begun.headers["x-openstack-ironic-api-version"] == "1.72"
     written, ended = [deed for script in told.of("%post") for deed in deeds(script)]

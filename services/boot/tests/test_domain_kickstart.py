@@ -26,8 +26,9 @@ OWN = TEMPLATE.read_text()
 TOKEN = "t" * 43
 OPTIONS = Options(
     liveimg_url="http://images.example/os.tar.gz", agent_token=TOKEN,
-    heartbeat_url="http://api.example:6385/v1/heartbeat/11111111-1111-4111-8111-111111111111",
+    heartbeats=("http://api.example:6385/v1/heartbeat/11111111-1111-4111-8111-111111111111",),
 )  # fmt: skip
+NOBODY = "http://[::1]:9/v1/heartbeat/n"  # of an address that this machine may not even have
 # As in the documentation of others' templates: what all of them use.
 THEIRS = """
 {% if 'is_source_a_path' in ks_options -%}
@@ -97,7 +98,7 @@ def hearing() -> Iterator[tuple[str, list[dict[str, str]]]]:
 def test_a_real_shell_tells_how_it_goes_and_writes_the_config_drive(tmp_path: Path) -> None:
     (tmp_path / "anaconda.log").write_text('all went well\nno disk: "sda"\\ has $(id) `id`\n')
     with hearing() as (url, heard):
-        text = render(OWN, replace(OPTIONS, heartbeat_url=url, config_drive=sections(FILES)))
+        text = render(OWN, replace(OPTIONS, heartbeats=(NOBODY, url), config_drive=sections(FILES)))
         text = text.replace("/var/lib/cloud", str(tmp_path)).replace("/tmp/anaconda.log", f"{tmp_path}/anaconda.log")
         parser = KickstartParser(makeVersion("RHEL9"))
         parser.readKickstartFromString(text.replace("sleep 10", ":"))

@@ -40,7 +40,9 @@ OTHER = {"X-RHN-Provisioning-MAC-0": "eth0 52:54:00:00:00:99"}
 
 @pytest.fixture
 def ground(database: Database, memory_bus: MemoryBus, clock: SetClock, tmp_path: Path) -> Iterator[Stage]:
-    with stage(database, memory_bus, clock, tmp_path, agent_api_url="http://api.example:6385") as found:
+    with stage(
+        database, memory_bus, clock, tmp_path, agent_api_url="http://api.example:6385,http://[2001:db8::5]:6385"
+    ) as found:
         for name in ("stage2", "os.tar.gz"):
             (tmp_path / "files" / name).write_bytes(name.encode())
         files = f"file://{tmp_path}/files"
@@ -106,7 +108,8 @@ def test_an_installation_from_its_kickstart_to_its_end(ground: Stage) -> None:
     text = read(ground)
     token = token_of(text)
     assert re.search(r'liveimg --url="http://boot.example:8089/artifacts/[0-9a-f]{64}/os.tar.gz" --checksum=', text)
-    assert f"http://api.example:6385/v1/heartbeat/{NODE}" in text
+    urls = f"http://api.example:6385/v1/heartbeat/{NODE} 'http://[2001:db8::5]:6385/v1/heartbeat/{NODE}'"
+    assert f"for url in {urls}; do" in text
     stage2 = web(ground).get(f"{folder_of(ground)}/LiveOS/squashfs.img")
     assert stage2.status_code == 200
     assert stage2.text == web(ground).get(f"{folder_of(ground)}/images/install.img").text

@@ -190,7 +190,7 @@ class BootingSettings:
         metadata=env(
             "STEELYARD_AGENT_API_URL",
             "where machines reach the API: the agent is told so; without it no agent is booted; several with commas,"
-            " as for IPv4 and IPv6: the agent takes those that it reaches, an installer the first",
+            " as for IPv4 and IPv6: agents and installers take those that they reach",
             parse=base_urls,
         ),
     )
@@ -242,6 +242,6 @@ class Settings(
     def install_rules(self) -> InstallRules:
         """How installers work. Errors: InvalidRequest when their template cannot be read."""
         return InstallRules(
-            api_url=self.agent_api_url.partition(",")[0], template=self.kickstart_text(),
+            api_urls=tuple(filter(None, self.agent_api_url.split(","))), template=self.kickstart_text(),
             is_insecure=self.installer_insecure, grace_s=self.installer_grace_s, images=self.deploy_rules().images,
         )  # fmt: skip

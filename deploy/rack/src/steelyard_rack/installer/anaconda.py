@@ -128,10 +128,11 @@ class Anaconda:
             body = call.data
         said = body.get("agent_status", "") if isinstance(body, dict) else ""
         for _ in range(TRIES if call.is_repeated else 1):
-            answer = await self._world.web.call(call.method, call.url, body, call.headers.get(VERSION, ""))
-            self._keep(f"calls {said}".strip(), str(answer.status or "no answer"))
-            if 200 <= answer.status < 300:
-                return
+            for url in (call.url, *call.others):
+                answer = await self._world.web.call(call.method, url, body, call.headers.get(VERSION, ""))
+                self._keep(f"calls {said}".strip(), str(answer.status or "no answer"))
+                if 200 <= answer.status < 300:
+                    return
             await self._world.spend(PAUSE_S)
 
     def _end(self, ending: str) -> str:

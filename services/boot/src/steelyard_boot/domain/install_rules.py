@@ -9,10 +9,10 @@ from .images import ImageRules
 
 @dataclass(frozen=True, kw_only=True)
 class InstallRules:
-    """``api_url``: the API as machines reach it; ``template``: of the kickstarts of nodes that name none; ``grace_s``:
+    """``api_urls``: the API as machines reach it; ``template``: of the kickstarts of nodes that name none; ``grace_s``:
     from an installer's word that it is done to the switch. ``is_insecure``: its heartbeats look at no certificate."""
 
-    api_url: str = ""
+    api_urls: tuple[str, ...] = ()
     template: str = ""
     is_insecure: bool = False
     grace_s: float = 30.0

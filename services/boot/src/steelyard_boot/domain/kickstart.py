@@ -7,6 +7,7 @@ length, whoever wrote it.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -16,7 +17,9 @@ from steelyard_common.errors import InvalidRequest
 
 WHOLE = "ks_options"
 REQUIRED = ("liveimg_url", "agent_token", "heartbeat_url")
-OPTIONAL = ("config_drive", "is_source_a_path", "insecure_heartbeat", "liveimg_checksum", "root_disk")
+OPTIONAL = (
+    "config_drive", "heartbeat_urls", "is_source_a_path", "insecure_heartbeat", "liveimg_checksum", "root_disk",
+)  # fmt: skip
 MOST_TEMPLATE, MOST_RENDERED = 128 << 10, 4 << 20  # bytes
 _PLAIN = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.If, nodes.CondExpr, nodes.Not, nodes.And,
@@ -32,17 +35,27 @@ _ENVIRONMENT = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False,
 class Options:
     """What a template may use. ``liveimg_url``: an image, or a tree (``is_source_a_path``) with packages.
 
-    ``config_drive``: sections that write the config drive; ``root_disk``: as ``ignoredisk --only-use`` takes it.
+    ``config_drive``: sections that write the config drive; ``root_disk``: as ``ignoredisk --only-use`` takes it;
+    ``heartbeats``: the same place by each address of the API. A template may use the first alone (``heartbeat_url``),
+    or all, as words of a shell (``heartbeat_urls``).
     """
 
     liveimg_url: str = field(repr=False)
     agent_token: str = field(repr=False)
-    heartbeat_url: str
+    heartbeats: tuple[str, ...]
     config_drive: str = field(default="", repr=False)
     is_source_a_path: bool = False
     insecure_heartbeat: bool = False
     liveimg_checksum: str = ""
     root_disk: str = ""
+
+    @property
+    def heartbeat_url(self) -> str:
+        return self.heartbeats[0]
+
+    @property
+    def heartbeat_urls(self) -> str:
+        return shlex.join(self.heartbeats)
 
     def told(self) -> dict[str, str]:
         """What does not hold is not there, so that ``in`` and ``is defined`` tell."""

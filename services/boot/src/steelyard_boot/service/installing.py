@@ -111,7 +111,7 @@ class Installing:
     def _options(
         self, piece: Slice, told: Installer, found: Mapping[str, Artifact], token: str, drive: str
     ) -> Options:  # fmt: skip
-        if not self._rules.api_url:
+        if not self._rules.api_urls:
             raise InvalidRequest(
                 "the installer cannot be told where the API is: set STEELYARD_AGENT_API_URL of the boot service to the "
                 "API's address as machines reach it"
@@ -122,7 +122,7 @@ class Installing:
             url, sha256 = image_url(told.image, found.get(IMAGE))
         return Options(
             liveimg_url=url, agent_token=token,
-            heartbeat_url=f"{self._rules.api_url}/v1/heartbeat/{piece.node['uuid']}",
+            heartbeats=tuple(f"{url}/v1/heartbeat/{piece.node['uuid']}" for url in self._rules.api_urls),
             config_drive=drive, is_source_a_path=told.image is None, insecure_heartbeat=self._rules.is_insecure,
             liveimg_checksum=sha256, root_disk=told.root_disk,
         )  # fmt: skip
