@@ -103,7 +103,7 @@ class Issuer:
         """From the token endpoint, as a client gets one."""
         self.claims = {**self.claims, **claims}
         answer = requests.post(
-            f"{self.url}/token", {"grant_type": "client_credentials"}, auth=("operators", "secret"), timeout=10
+            f"{self.url}/token", {"grant_type": "client_credentials"}, auth=("operators", "secret"), timeout=30
         )
         answer.raise_for_status()
         token: str = answer.json()["access_token"]
@@ -138,7 +138,7 @@ class Issuer:
         @app.get("/jwks")
         def jwks() -> Any:
             self.asked += 1
-            self.gate.wait(20)
+            self.gate.wait(120)
             if self.mode == "moved":
                 return redirect(f"{self.url}/elsewhere")
             if self.mode == "large":

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from steelyard_local.testing import free_port
+from steelyard_common.embedded.process import free_port
 
 PACKAGES = ("ironic==39.0.0", "bcrypt")
 PROJECT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from steelyard_local.testing import free_port
+from steelyard_common.embedded.process import free_port
 
 PACKAGES = ("keystone==30.0.0",)
 PROJECT = Path(__file__).parents[2]

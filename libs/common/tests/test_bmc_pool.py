@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -16,6 +16,7 @@ from steelyard_common.bmc.pool import BmcPool
 from steelyard_common.bmc.tls import TlsContexts
 from steelyard_common.errors import Busy, DeviceUnreachable, InvalidRequest, SteelyardError
 from steelyard_common.secrets import Sealer
+from steelyard_common.testing import eventually
 
 from libs.common.tests.replay_server import ReplayBmc, recorded, serving
 
@@ -50,16 +51,6 @@ def plain_pool(**settings: Any) -> BmcPool:
     return BmcPool(PoolSettings(**settings), open_secret=lambda text: text)
 
 
-def becomes(look: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 10
-    waiter = threading.Event()
-    while not look():
-        if time.monotonic() > end:
-            return False
-        waiter.wait(0.01)
-    return True
-
-
 def logins(bmc: ReplayBmc) -> int:
     return len([path for path, _ in bmc.of("POST") if path == SESSIONS])
 
@@ -79,7 +70,7 @@ def test_a_hundred_threads_share_one_session_and_never_talk_at_once(bmc: ReplayB
     results: list[object] = []
 
     def read() -> None:
-        with pool.driver("redfish", node(bmc), timeout_s=30) as driver:
+        with pool.driver("redfish", node(bmc), timeout_s=120) as driver:
             results.append(driver.get_power())
 
     threads = [threading.Thread(target=read) for _ in range(100)]
@@ -96,8 +87,8 @@ def test_a_hundred_threads_share_one_session_and_never_talk_at_once(bmc: ReplayB
 
 def test_while_another_talks_the_impatient_leave_and_the_patient_wait_their_time(bmc: ReplayBmc) -> None:
     pool = plain_pool()
-    with pool.driver("redfish", node(bmc), timeout_s=10):
-        with pytest.raises(Busy), pool.driver("redfish", node(bmc), timeout_s=10, patient=False):
+    with pool.driver("redfish", node(bmc), timeout_s=30):
+        with pytest.raises(Busy), pool.driver("redfish", node(bmc), timeout_s=30, patient=False):
             pass
         began = time.monotonic()
         with pytest.raises(Busy), pool.driver("redfish", node(bmc), timeout_s=0.3):
@@ -113,14 +104,14 @@ def test_the_report_shows_who_waits_and_holds_no_secret(bmc: ReplayBmc) -> None:
     access = node(bmc, redfish_password="canary-7f3a")
 
     def read() -> None:
-        with pool.driver("redfish", access, timeout_s=10) as driver:
+        with pool.driver("redfish", access, timeout_s=30) as driver:
             driver.get_power()
 
     waiter = threading.Thread(target=read)
-    with pool.driver("redfish", access, timeout_s=10) as driver:
+    with pool.driver("redfish", access, timeout_s=30) as driver:
         driver.get_power()
         waiter.start()
-        assert becomes(lambda: pool.report()[0]["queue"] == 1)
+        eventually(lambda: pool.report()[0]["queue"] == 1)
         report = pool.report()[0]
     waiter.join()
     pool.close()
@@ -194,7 +185,7 @@ def test_the_budget_lets_a_burst_through_and_then_its_rate() -> None:
 def test_changed_credentials_get_a_connection_of_their_own(bmc: ReplayBmc) -> None:
     pool = plain_pool()
     for password in ("p", "p", "other", "other"):
-        with pool.driver("redfish", node(bmc, redfish_password=password), timeout_s=10) as driver:
+        with pool.driver("redfish", node(bmc, redfish_password=password), timeout_s=30) as driver:
             driver.get_power()
 
     assert [body["Password"] for path, body in bmc.of("POST") if path == SESSIONS] == ["p", "other"]
@@ -208,7 +199,7 @@ def test_the_same_password_sealed_twice_is_the_same_connection(bmc: ReplayBmc) -
     for _ in range(3):
         info: dict[str, Any] = {"redfish_address": bmc.url, "redfish_username": "u", "redfish_password": "******"}
         access = NodeAccess(uuid="n", driver_info=info, sealed={"/redfish_password": sealer.seal("canary-7f3a")})
-        with pool.driver("redfish", access, timeout_s=10) as driver:
+        with pool.driver("redfish", access, timeout_s=30) as driver:
             driver.get_power()
     pool.close()
 
@@ -219,7 +210,7 @@ def test_a_secret_that_cannot_be_opened_sends_nothing(bmc: ReplayBmc) -> None:
     pool = BmcPool(PoolSettings(), open_secret=Sealer.from_text(Sealer.new_key()).open)
     access = node(bmc, redfish_password=Sealer.from_text(Sealer.new_key("other")).seal("p"))
 
-    with pytest.raises(InvalidRequest), pool.driver("redfish", access, timeout_s=10):
+    with pytest.raises(InvalidRequest), pool.driver("redfish", access, timeout_s=30):
         pass
 
     assert bmc.requests == []
@@ -229,12 +220,12 @@ def test_a_secret_that_cannot_be_opened_sends_nothing(bmc: ReplayBmc) -> None:
 def test_idle_connections_give_their_session_back_and_come_again(bmc: ReplayBmc) -> None:
     clock = SetClock()
     pool = BmcPool(PoolSettings(idle_close_s=60), open_secret=str, clock=clock)
-    with pool.driver("redfish", node(bmc), timeout_s=10) as driver:
+    with pool.driver("redfish", node(bmc), timeout_s=30) as driver:
         driver.get_power()
 
     clock.now += 61
-    assert becomes(lambda: pool.report()[0]["session"] is None)
-    with pool.driver("redfish", node(bmc), timeout_s=10) as driver:
+    eventually(lambda: pool.report()[0]["session"] is None)
+    with pool.driver("redfish", node(bmc), timeout_s=30) as driver:
         assert driver.get_power() is PowerState.OFF
 
     assert logins(bmc) == 2
@@ -245,30 +236,30 @@ def test_idle_connections_give_their_session_back_and_come_again(bmc: ReplayBmc)
 def test_a_bmc_nobody_asks_for_is_forgotten(bmc: ReplayBmc) -> None:
     clock = SetClock()
     pool = BmcPool(PoolSettings(idle_close_s=60, forget_after_s=600), open_secret=str, clock=clock)
-    with pool.driver("redfish", node(bmc), timeout_s=10) as driver:
+    with pool.driver("redfish", node(bmc), timeout_s=30) as driver:
         driver.get_power()
 
     clock.now += 601
 
-    assert becomes(lambda: pool.report() == [])
+    eventually(lambda: pool.report() == [])
     pool.close()
 
 
 def test_closing_logs_out_everywhere_and_ends_the_service(bmc: ReplayBmc) -> None:
     pool = plain_pool()
-    with pool.driver("redfish", node(bmc), timeout_s=10) as driver:
+    with pool.driver("redfish", node(bmc), timeout_s=30) as driver:
         driver.get_power()
 
     pool.close()
 
     assert [path for path, _ in bmc.of("DELETE")] == [f"{SESSIONS}/1"]
-    with pytest.raises(DeviceUnreachable), pool.driver("redfish", node(bmc), timeout_s=10):
+    with pytest.raises(DeviceUnreachable), pool.driver("redfish", node(bmc), timeout_s=30):
         pass
 
 
 def test_an_error_of_the_caller_gives_the_turn_back(bmc: ReplayBmc) -> None:
     pool = plain_pool()
-    with pytest.raises(ZeroDivisionError), pool.driver("redfish", node(bmc), timeout_s=10):
+    with pytest.raises(ZeroDivisionError), pool.driver("redfish", node(bmc), timeout_s=30):
         raise ZeroDivisionError
 
     with pool.driver("redfish", node(bmc), timeout_s=1, patient=False) as driver:
@@ -288,12 +279,12 @@ def test_an_unknown_kind_and_an_incomplete_driver_info_are_told_before_anything_
 def test_a_hung_bmc_does_not_hold_up_the_others(bmc: ReplayBmc) -> None:
     released = threading.Event()
     with serving(recorded("plain")) as hung:
-        hung.hook = lambda *_: released.wait(20)
+        hung.hook = lambda *_: released.wait(120)  # and then it hangs up
         pool = plain_pool()
         errors: list[SteelyardError] = []
 
         def read_hung() -> None:
-            with pool.driver("redfish", node(hung), timeout_s=2) as driver:
+            with pool.driver("redfish", node(hung), timeout_s=60) as driver:
                 try:
                     driver.get_power()
                 except SteelyardError as error:
@@ -301,16 +292,15 @@ def test_a_hung_bmc_does_not_hold_up_the_others(bmc: ReplayBmc) -> None:
 
         thread = threading.Thread(target=read_hung)
         thread.start()
-        began = time.monotonic()
+        eventually(lambda: hung.requests)
         for _ in range(20):
-            with pool.driver("redfish", node(bmc), timeout_s=10, patient=False) as driver:
+            with pool.driver("redfish", node(bmc), timeout_s=30, patient=False) as driver:
                 driver.get_power()
-        took = time.monotonic() - began
-        thread.join()
+        assert errors == [], "it still hangs"
         released.set()
+        thread.join()
         pool.close()
 
-    assert took < 1.5
     assert [type(error) for error in errors] == [DeviceUnreachable]
 
 

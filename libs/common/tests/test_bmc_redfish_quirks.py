@@ -28,12 +28,12 @@ RESET = f"{SYSTEM}/Actions/ComputerSystem.Reset"
 
 
 @contextmanager
-def talking_to(bmc: ReplayBmc, prefix: str = "", **info: Any) -> Iterator[BmcDriver]:
+def talking_to(bmc: ReplayBmc, prefix: str = "", timeout_s: float = 30, **info: Any) -> Iterator[BmcDriver]:
     with serving(bmc):
         pool = BmcPool(PoolSettings(calls_per_s=1000, max_reply_bytes=300_000), open_secret=lambda text: text)
         info = {"redfish_address": bmc.url + prefix, "redfish_username": "u", "redfish_password": "p", **info}
         try:
-            with pool.driver("redfish", NodeAccess(uuid="node", driver_info=info), timeout_s=3) as driver:
+            with pool.driver("redfish", NodeAccess(uuid="node", driver_info=info), timeout_s=timeout_s) as driver:
                 yield driver
         finally:
             pool.close()
@@ -253,7 +253,7 @@ def test_an_answer_that_trickles_ends_by_the_deadline() -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "100000")
         handler.end_headers()
-        end = time.monotonic() + 8
+        end = time.monotonic() + 30
         while time.monotonic() < end:
             try:
                 handler.wfile.write(b" ")
@@ -266,10 +266,10 @@ def test_an_answer_that_trickles_ends_by_the_deadline() -> None:
 
     bmc.hook = trickle
     began = time.monotonic()
-    with talking_to(bmc) as driver, pytest.raises(DeviceUnreachable):
+    with talking_to(bmc, timeout_s=2) as driver, pytest.raises(DeviceUnreachable):
         driver.get_power()
 
-    assert time.monotonic() - began < 4.5
+    assert time.monotonic() - began < 15
 
 
 def test_an_answer_without_end_is_cut_at_the_limit() -> None:

@@ -18,18 +18,18 @@ def test_calls_that_come_while_one_works_share_the_next_batch() -> None:
     def handle(batch: list[int]) -> list[SteelyardError | None]:
         batches.append(batch)
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return [None] * len(batch)
 
     combiner = Combiner(handle, linger_s=0)
     with ThreadPoolExecutor(9) as pool:
         first = pool.submit(combiner.submit, 0)
-        begun.wait(10)
+        begun.wait(60)
         others = [pool.submit(combiner.submit, number) for number in range(1, 9)]
         eventually(lambda: len(combiner._queue) == 8)
         go_on.set()
         for call in [first, *others]:
-            call.result(10)
+            call.result(60)
 
     assert batches[0] == [0]
     assert sorted(batches[1]) == list(range(1, 9))
@@ -44,7 +44,7 @@ def test_every_call_gets_its_own_answer(most: int) -> None:
     combiner = Combiner(handle, most=most, linger_s=0.001)
     with ThreadPoolExecutor(16) as pool:
         calls = [pool.submit(combiner.submit, number) for number in range(300)]
-        errors = [call.exception(10) for call in calls]
+        errors = [call.exception(60) for call in calls]
 
     for number, error in enumerate(errors):
         assert (str(error) if error else None) == (str(number) if number % 3 == 0 else None)
@@ -58,7 +58,7 @@ def test_what_cannot_be_stored_fails_alone() -> None:
 
     combiner = Combiner(handle, linger_s=0.001)
     with ThreadPoolExecutor(16) as pool:
-        errors = [call.exception(10) for call in [pool.submit(combiner.submit, number) for number in range(16)]]
+        errors = [call.exception(60) for call in [pool.submit(combiner.submit, number) for number in range(16)]]
 
     assert [number for number, error in enumerate(errors) if error] == [7]
 

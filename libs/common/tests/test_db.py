@@ -192,7 +192,7 @@ _VICTIM = """
     from steelyard_common.bus import Message, connect
     from steelyard_common.db import Database, Relay
     database = Database(sys.argv[1], "demo")
-    bus = connect(sys.argv[2], "local", "victim", wait_s=10)
+    bus = connect(sys.argv[2], "local", "victim", wait_s=60)
     real = bus.publish
     def publish(messages, *, timeout_s=5):
         if sys.argv[3] == "before":
@@ -205,7 +205,7 @@ _VICTIM = """
         for number in range(5):
             transaction.emit(Message(subject="local.power.evt.x.y", body=b'{"n":%d}' % number, msg_id=f"m{number}"))
     import threading
-    threading.Event().wait(20)
+    threading.Event().wait(60)
 """
 
 
@@ -214,7 +214,7 @@ def test_a_process_killed_around_its_publish_loses_and_doubles_nothing(
     database: Database, database_url: str, own_nats: EmbeddedNats, nats_bus: NatsBus, moment: str
 ) -> None:
     command = [sys.executable, "-c", textwrap.dedent(_VICTIM), database_url, own_nats.url, moment]
-    assert subprocess.run(command, timeout=30, check=False).returncode == -signal.SIGKILL
+    assert subprocess.run(command, timeout=120, check=False).returncode == -signal.SIGKILL
     assert _outbox_size(database) == 5
     got: list[int] = []
     nats_bus.consume("EVENTS", "watch", ["local.power.evt.>"], lambda d: got.append(d.body["n"]), workers=1)
@@ -297,7 +297,8 @@ def test_the_pool_recovers_when_the_server_ended_its_connections(
     assert _names(database) == []
     with psycopg.connect(database_url, autocommit=True) as admin:
         admin.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'steelyard-demo'"
+            "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
+            " WHERE application_name = 'steelyard-demo' AND datname = current_database()"
         )
 
     assert _names(database) == []  # the dead connection is noticed before it is used
@@ -331,7 +332,7 @@ def test_a_commit_without_an_answer_says_that_its_outcome_is_unknown(database: D
         pid = transaction.connection.scalar(sa.text("SELECT pg_backend_pid()"))
         ids = original(transaction)
         with psycopg.connect(database_url, autocommit=True) as admin:
-            admin.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+            admin.execute("SELECT pg_terminate_backend(%s, 30000)", (pid,))
         return ids
 
     database._close_books = lose_the_connection  # type: ignore[method-assign]

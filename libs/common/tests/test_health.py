@@ -15,12 +15,12 @@ def _fail() -> bool:
 
 
 def test_a_part_that_says_nothing_is_not_well_and_holds_no_second_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "ANSWER_WITHIN_S", 0.05)
+    monkeypatch.setattr(health, "ANSWER_WITHIN_S", 1.0)
     freed, asked = threading.Event(), []
 
     def frozen() -> bool:
         asked.append(threading.current_thread())
-        return freed.wait(10)
+        return freed.wait(60)
 
     parts = Parts()
     for name, check in {"frozen": frozen, "well": lambda: True, "away": _fail}.items():
@@ -30,5 +30,5 @@ def test_a_part_that_says_nothing_is_not_well_and_holds_no_second_thread(monkeyp
     assert len(asked) == 1
 
     freed.set()
-    asked[0].join(10)
+    asked[0].join(60)
     assert parts.health()["frozen"]

@@ -24,7 +24,8 @@ _SERVER = """
         batches.append(len(questions))
         words = [question.query for question in questions]
         if "wait" in words:
-            freed.wait(30)
+            freed.wait(60)
+            freed.clear()
         if "broken" in words:
             raise RuntimeError("none of these")
         return [None if word.startswith("odd") else f"together {word}".encode() for word in words]
@@ -84,8 +85,11 @@ def _ask(port: int, target: str, headers: str = CLOSE) -> str:
 
 
 def test_each_of_many_gets_its_own_answer_and_they_are_answered_together(port: int) -> None:
-    clients = [_say(port, f"/ask?{number}", source=f"127.7.0.{number % 250 + 1}") for number in range(MANY)]
-
+    with _say(port, "/ask?wait") as first, first.makefile("rb") as stream:
+        assert _ask(port, "/same") == "for all", "the first is at its desk"
+        clients = [_say(port, f"/ask?{number}", source=f"127.7.0.{number % 250 + 1}") for number in range(MANY)]
+        assert _ask(port, "/free") == "alone "
+        assert _answer(stream) == "together wait"
     for number, client in enumerate(clients):
         with client, client.makefile("rb") as stream:
             assert _answer(stream) == f"together {number}"

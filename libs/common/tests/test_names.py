@@ -58,7 +58,7 @@ def test_a_resolver_that_hangs_is_left_at_the_deadline_and_its_answer_is_there_l
     with pytest.raises(TimeoutError, match="bmc-1 was not found within"):
         names.find("bmc-1", 443, 0.1)
 
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     slow.gate.set()
     assert eventually(lambda: _found(names)) == FOUND
     assert slow.asked == 1
@@ -91,20 +91,20 @@ def test_an_answer_is_kept_for_a_while_and_a_stranger_s_is_not(resolver: Callabl
     for names, asked in ((kept, 1), (anew, 3)):
         quick.asked = 0
         for _ in range(3):
-            assert names.find("bmc-1", 443, 5) == FOUND
+            assert names.find("bmc-1", 443, 30) == FOUND
         assert quick.asked == asked
 
 
 def test_while_the_dns_is_away_an_old_answer_does(resolver: Callable[..., Resolver]) -> None:
     broken = resolver(FOUND, socket.gaierror(socket.EAI_AGAIN, "try again"))
     names = Names(keep_s=0.0, stale_s=60)
-    assert names.find("bmc-1", 443, 5) == FOUND
-    assert names.find("bmc-1", 443, 5) == FOUND
+    assert names.find("bmc-1", 443, 30) == FOUND
+    assert names.find("bmc-1", 443, 30) == FOUND
     assert broken.asked == 2
     with pytest.raises(socket.gaierror):
-        names.find("bmc-2", 443, 5)
+        names.find("bmc-2", 443, 30)
     with pytest.raises(socket.gaierror):
-        Names().find("bmc-1", 443, 5)
+        Names().find("bmc-1", 443, 30)
 
 
 def test_a_bmc_is_called_by_its_name() -> None:
@@ -122,9 +122,9 @@ def test_a_bmc_is_called_by_its_name() -> None:
         adapter = WireAdapter("http", "localhost", port, None)
         with requests.Session() as session:
             session.mount("http://", adapter)
-            assert session.get(f"http://localhost:{port}/redfish/v1", timeout=10).text == "ok"
+            assert session.get(f"http://localhost:{port}/redfish/v1", timeout=30).text == "ok"
             with pytest.raises(requests.ConnectionError, match="no-such-bmc"):
                 WireAdapter("http", "no-such-bmc.invalid", port, None).send(
                     requests.Request("GET", f"http://no-such-bmc.invalid:{port}/").prepare(), timeout=10
                 )
-        thread.join(10)
+        thread.join(30)

@@ -200,7 +200,7 @@ def test_a_message_of_a_stream_is_no_request(
 
     async def divert(client: Client) -> None:
         config = ConsumerConfig(name="divert", deliver_subject=victim, deliver_group="inventory", filter_subject=told)
-        await client.jetstream(timeout=5).add_consumer(subjects.EVENTS_STREAM, config)
+        await client.jetstream(timeout=30).add_consumer(subjects.EVENTS_STREAM, config)
 
     assert guarded.refusals(permissions.INTEGRATION, divert) == []
 
@@ -214,6 +214,6 @@ def test_a_service_logs_what_it_is_refused(guarded: GuardedNats, caplog: pytest.
     with pytest.raises(Unavailable):
         power.request(subjects.query(SITE, "inventory", "nodes"), {}, timeout_s=1)
 
-    [record] = [each for each in caplog.records if "may not do" in each.getMessage()]
+    [record] = eventually(lambda: [each for each in caplog.records if "may not do" in each.getMessage()])
     assert record.levelno == logging.ERROR
     assert "here.inventory.qry.nodes" in str(record.__dict__)

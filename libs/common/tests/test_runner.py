@@ -23,6 +23,7 @@ from steelyard_common.testing import eventually
 
 _SERVICE = """
     import sys, threading, time
+    from pathlib import Path
     from flask import Flask
     from steelyard_common import runner
     from steelyard_common.bus import Endpoint, connect
@@ -35,8 +36,9 @@ _SERVICE = """
         pass
 
     def slow(request):
-        time.sleep(request.body["s"])
-        return {"slept": request.body["s"]}
+        Path(request.body["begun"]).touch()
+        time.sleep(1.5)
+        return {"slept": 1.5}
 
     def start(settings):
         parts = Running()
@@ -71,12 +73,12 @@ class Service:
         env = {**os.environ, "STEELYARD_PORT_FILE": str(self._port_file), **environment}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen([sys.executable, str(folder / "service.py")], stderr=log, env=env)
-        eventually(self._port_file.exists, timeout_s=30)
+        eventually(self._port_file.exists, timeout_s=60)
 
     def get(self, path: str) -> tuple[int, Any]:
         url = f"http://127.0.0.1:{self._port_file.read_text()}{path}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=30) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -109,7 +111,7 @@ def test_a_service_waits_for_bus_and_database_and_says_so(start: Start, tmp_path
     nats = EmbeddedNats(tmp_path / "nats", free_port(), durable=False, password="p")
     service = start(nats.url, "postgresql://u:p@127.0.0.1:1/x")
 
-    eventually(lambda: service.ready() == {"database": False, "bus": False}, timeout_s=20, every_s=0.1)
+    eventually(lambda: service.ready() == {"database": False, "bus": False}, every_s=0.1)
     assert service.get("/health/live")[0] == 200
     assert service.get("/health/ready")[0] == 503
     nats.start()
@@ -123,27 +125,31 @@ def test_a_service_serves_health_metrics_and_its_own_app(
 ) -> None:
     service = start(own_nats.url, database_url)
 
-    eventually(lambda: service.get("/health/ready")[0] == 200, timeout_s=20, every_s=0.1)
+    eventually(lambda: service.get("/health/ready")[0] == 200, every_s=0.1)
     assert orjson.loads(service.get("/v1")[1]) == {"instance": "demo-1.here"}
     assert b"process_cpu_seconds_total" in service.get("/metrics")[1]
     assert service.get("/nothing")[0] == 404
 
 
 def test_sigterm_lets_requests_finish_and_exits_cleanly(
-    start: Start, own_nats: EmbeddedNats, database_url: str, nats_bus: NatsBus, site: str
+    start: Start, own_nats: EmbeddedNats, database_url: str, nats_bus: NatsBus, site: str, tmp_path: Path
 ) -> None:
     service = start(own_nats.url, database_url)
-    eventually(lambda: service.get("/health/ready")[0] == 200, timeout_s=20, every_s=0.1)
+    eventually(lambda: service.get("/health/ready")[0] == 200, every_s=0.1)
     answers: list[bytes] = []
-    subject = f"{site}.demo.qry.slow"
-    caller = threading.Thread(target=lambda: answers.append(nats_bus.request(subject, {"s": 1.5}, timeout_s=10)))
+    begun = tmp_path / "begun"
+
+    def ask() -> None:
+        answers.append(nats_bus.request(f"{site}.demo.qry.slow", {"begun": str(begun)}, timeout_s=60))
+
+    caller = threading.Thread(target=ask)
     caller.start()
-    nats_bus.request(subject, {"s": 0}, timeout_s=5)  # the slow one before it has begun
+    eventually(begun.exists)
 
     service.process.send_signal(signal.SIGTERM)
 
-    assert service.process.wait(20) == 0
-    caller.join(10)
+    assert service.process.wait(60) == 0
+    caller.join(60)
     assert answers == [b'{"slept":1.5}']
 
 

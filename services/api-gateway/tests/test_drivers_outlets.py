@@ -30,10 +30,10 @@ def test_what_is_put_is_sent_in_chunks_and_then_is_told_when_it_was_taken(outlet
     outlet = outlets.open(client.ours, chunked=True, last_word=b"", on_close=client.closed.set)
     outlet.put([b"one", b"two"], taken.set)
     assert client.read_until(b"two") == b"6\r\nonetwo\r\n"
-    assert taken.wait(10)
+    assert taken.wait(60)
     outlet.end(b"bye")
     assert client.read_to_end() == b"6\r\nonetwo\r\n3\r\nbye\r\n0\r\n\r\n"
-    assert client.closed.wait(10)
+    assert client.closed.wait(60)
     assert (outlet.is_open, outlets.count) == (False, 0)
 
 
@@ -42,7 +42,7 @@ def test_a_client_that_leaves_is_noticed_at_once(outlets: Outlets, client: Clien
     outlet.put([b"hello"])
     client.read_until(b"hello")
     client.theirs.close()
-    assert client.closed.wait(10)
+    assert client.closed.wait(60)
     assert not outlet.is_open
 
 
@@ -56,7 +56,7 @@ def test_a_client_that_takes_too_little_is_told_so_and_left_and_no_more_is_kept_
     assert outlet.ends == outlets_room.SLOW
     assert client.read_to_end().endswith(b"TOO SLOW")
     assert len(client.text) < 2 * outlets_room.MOST_BYTES
-    assert client.closed.wait(10)
+    assert client.closed.wait(60)
 
 
 def test_a_client_that_takes_nothing_is_left_after_a_while(
@@ -65,7 +65,7 @@ def test_a_client_that_takes_nothing_is_left_after_a_while(
     monkeypatch.setattr(outlets_room, "STALL_S", 0.2)
     outlet = outlets.open(client.ours, chunked=False, last_word=b"", on_close=client.closed.set)
     outlet.put([b"x" * 8 * 1024 * 1024])
-    assert client.closed.wait(10)
+    assert client.closed.wait(60)
     assert not outlet.is_open
 
 

@@ -39,7 +39,7 @@ def test_a_new_key_is_fetched_when_a_token_names_it_and_a_withdrawn_one_forgotte
         door.identify(bearer(old))
 
 
-def timed(issuer: Issuer, now: list[float], timeout_s: float = 5.0) -> OidcSignIn:
+def timed(issuer: Issuer, now: list[float], timeout_s: float = 30.0) -> OidcSignIn:
     api = IssuerApi(issuer.url, timeout_s=timeout_s)
     return OidcSignIn(
         api, issuer=issuer.url, audience=AUDIENCE, mapped=Mapped(), algorithms=SIGNATURES, leeway_s=0, remember_s=60,
@@ -136,9 +136,9 @@ def test_an_issuer_that_does_not_answer_holds_few_and_only_for_a_time(issuer: Is
     try:
         with ThreadPoolExecutor(16) as pool:
             began = time.monotonic()
-            all_of_them = [pool.submit(door.identify, bearer(issuer.signed(sub=f"u{n}"))) for n in range(12)]
-            assert all(isinstance(each.exception(20), Unavailable) for each in all_of_them)
-            assert time.monotonic() - began < 10
+            all_of_them = [pool.submit(door.identify, bearer(issuer.signed(sub=f"u{n}"))) for n in range(60)]
+            assert all(isinstance(each.exception(120), Unavailable) for each in all_of_them)
+            assert time.monotonic() - began < 30, "not one second for each"
     finally:
         issuer.gate.set()
     assert token
@@ -170,8 +170,8 @@ def test_a_flood_of_bad_tokens_delays_nobody_who_is_known(issuer: Issuer, door: 
             took.append(time.perf_counter() - began)
         stop.set()
         issuer.gate.set()
-        assert sum(each.result(20) for each in flooding) > 300
-    assert sorted(took)[25] < 0.5
+        assert sum(each.result(120) for each in flooding) > 300
+    assert sorted(took)[25] < 3
 
 
 def test_at_most_a_few_wait_for_keys() -> None:

@@ -133,7 +133,7 @@ def test_a_power_change_goes_the_whole_road_over_a_real_bus(database: Database, 
     )  # fmt: skip
     try:
         nats_bus.request(
-            subjects.command(site, "inventory", "set-power"), {"ident": node, "target": "power on"}, timeout_s=10
+            subjects.command(site, "inventory", "set-power"), {"ident": node, "target": "power on"}, timeout_s=30
         )
 
         eventually(lambda: "workflow-finished" in facts and "power-state-changed" in facts)

@@ -266,7 +266,7 @@ def test_verbs_that_are_handled_together_meet_what_the_earlier_left(stage: Stage
             for uuid, verb in [(node, "manage"), (node, "provide"), (other, "active")]:
                 calls.append(pool.submit(stage.lifecycle.set_provision, uuid, verb, ANYONE))
                 eventually(lambda: len(stage.lifecycle._verbs._queue) == len(calls))
-        errors = [call.exception(10) for call in [first, *calls]]
+        errors = [call.exception(60) for call in [first, *calls]]
 
     assert [type(error) for error in errors] == [type(None), type(None), type(None), InvalidRequest]
     shown = stage.node(node)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from steelyard_common.contracts.recipes import ALLOCATION_FIELDS
 from steelyard_common.db import Database
-from steelyard_common.testing import SetClock
+from steelyard_common.testing import SetClock, eventually
 from steelyard_inventory.service.matching import Matcher
 from steelyard_inventory.testing import BASE_URL, SITE, Desk
 
@@ -132,7 +132,7 @@ def test_many_who_look_at_once_never_take_one_node_twice(desk: Desk, database_ur
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     for _ in range(3):
         clock.advance(1)
         while desk.inventory.matcher.match_one():
@@ -163,11 +163,7 @@ def test_the_matcher_s_thread_wakes_for_what_is_asked(desk: Desk, database: Data
     matcher = desk.inventory.matcher.start()
     try:
         made = ask_for(desk)
-        deadline = threading.Event()
-        for _ in range(500):
-            if shown(desk, made["uuid"])["state"] != "allocating":
-                break
-            deadline.wait(0.02)
+        eventually(lambda: shown(desk, made["uuid"])["state"] != "allocating")
     finally:
         matcher.stop()
     assert shown(desk, made["uuid"])["node_uuid"] == node

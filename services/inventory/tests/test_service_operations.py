@@ -190,7 +190,7 @@ def test_two_replicas_share_the_work_and_start_each_node_once(group: Group) -> N
 
     def replica() -> None:
         runner = group.another_runner()
-        barrier.wait(10)
+        barrier.wait(60)
         while runner.look():
             pass
 
@@ -198,7 +198,7 @@ def test_two_replicas_share_the_work_and_start_each_node_once(group: Group) -> N
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     group.work()
     for uuid in uuids:
         group.run(uuid)

@@ -69,7 +69,7 @@ def test_members_of_a_group_stand_apart_though_many_matchers_look_at_once(racks:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
 
     assert sorted(rack_of(racks, each) for each in made) == ["r0", "r1", "r2", "r3"]
 

@@ -71,7 +71,7 @@ def test_of_many_who_come_at_once_no_more_get_in_than_the_quota_says(desk: Desk)
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
 
     assert (outcomes.count(True), outcomes.count(False)) == (5, 15)
 

@@ -330,7 +330,7 @@ def test_several_replicas_may_make_the_months_at_once(timeline: Timeline, databa
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
 
     assert errors == []
     assert len(partitions(database)) == 4

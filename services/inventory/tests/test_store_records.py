@@ -57,7 +57,7 @@ def test_a_row_that_is_taken_makes_the_next_taker_wait_and_see_the_change(databa
         thread.join(0.2)
         waited = thread.is_alive()
         nodes.update(transaction.connection, taken, {"description": "first"}, NOW)
-    thread.join(10)
+    thread.join(60)
 
     assert waited
     assert seen == ["first"]
@@ -79,7 +79,7 @@ def test_of_two_who_give_the_same_name_at_once_one_is_told(database: Database, d
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
 
     assert sorted(outcomes) == ["A node with name same already exists.", "done"]
 

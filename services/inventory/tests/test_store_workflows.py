@@ -35,7 +35,7 @@ def test_of_many_calls_for_one_node_one_starts_and_the_others_are_busy(stage: St
 
     with ThreadPoolExecutor(12) as pool:
         calls = [pool.submit(replicas[n % 2].set_power, node, "power on", None, Caller()) for n in range(12)]
-        errors = [call.exception(20) for call in calls]
+        errors = [call.exception(120) for call in calls]
 
     assert sorted(type(error).__name__ for error in errors) == ["Busy"] * 11 + ["NoneType"]
     assert all(error is None or isinstance(error, Busy) for error in errors)
@@ -49,7 +49,7 @@ def test_a_call_that_is_repeated_at_another_replica_is_accepted_there_too(stage:
     with ThreadPoolExecutor(2) as pool:
         calls = [pool.submit(each.set_power, node, "power on", None, Caller(request_id="r")) for each in replicas]
 
-    assert [call.exception(20) for call in calls] == [None, None]
+    assert [call.exception(120) for call in calls] == [None, None]
     assert len(stage.sent(node)) == 1
 
 
@@ -61,7 +61,7 @@ def test_two_loops_share_what_is_due_and_dispatch_nothing_twice(stage: Stage, se
 
     with ThreadPoolExecutor(2) as pool:
         for call in [pool.submit(engine.tick) for engine in engines]:
-            call.result(20)
+            call.result(120)
     stage.tick()
 
     attempts = [message.steps[0].attempt for message in stage.sent()]
@@ -81,7 +81,7 @@ def test_results_and_verbs_of_many_nodes_do_not_lock_each_other_out(stage: Stage
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(ask_all, order) for order in (nodes, nodes[::-1])]
         for call in asked:
-            call.result(20)
+            call.result(120)
         for message in stage.sent():
             stage.answer(message, Done(facts={"power_state": "power on"}))
 

@@ -12,11 +12,11 @@ class Client:
 
     def __init__(self) -> None:
         self.ours, self.theirs = socket.socketpair()
-        self.theirs.settimeout(10)
+        self.theirs.settimeout(60)
         self.closed = threading.Event()
         self.text = b""
 
-    def read_until(self, words: bytes, within_s: float = 20) -> bytes:
+    def read_until(self, words: bytes, within_s: float = 60) -> bytes:
         end = time.monotonic() + within_s
         while words not in self.text:
             data = self.theirs.recv(65536)

@@ -17,6 +17,7 @@ import pytest
 from psycopg import sql
 
 from ..bus import MemoryBus, NatsBus, connect
+from ..db import database as database_room
 from ..embedded import EmbeddedNats
 from . import keeper
 from .clock import SetClock
@@ -47,6 +48,14 @@ def nats_server(run_dir: Path) -> Iterator[str]:
     url, hold = keeper.join("nats", run_dir / "nats")
     yield url
     hold.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_pools() -> Iterator[None]:
+    """Twenty threads that take turns at few connections may need more than a few seconds on a busy machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database_room, "POOL_WAIT_S", 60)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +128,7 @@ def own_nats(tmp_path: Path) -> Iterator[EmbeddedNats]:
 @pytest.fixture
 def nats_bus(own_nats: EmbeddedNats, site: str) -> Iterator[NatsBus]:
     """A bus on a nats-server of this test's own."""
-    bus = connect(own_nats.url, site, "test", wait_s=10)
+    bus = connect(own_nats.url, site, "test", wait_s=30)
     yield bus
     bus.close()
 

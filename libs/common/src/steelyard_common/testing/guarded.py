@@ -15,6 +15,7 @@ from nats.aio.client import Client
 
 from ..bus import Access, NatsBus, connect
 from ..embedded import EmbeddedNats, NatsFolder
+from ..errors import Unavailable
 
 Act = Callable[[Client], Awaitable[Any]]
 
@@ -67,6 +68,15 @@ class GuardedNats:
     def subscribe(self, user: str, subject: str) -> list[str]:
         """→ refusals"""
         return self.refusals(user, lambda client: client.subscribe(subject))
+
+
+def refusal(access: Access | str, site: str = GuardedNats.site) -> str:
+    """Why ``connect`` gives up; empty when it does not, as on a busy machine, where it may not know so soon."""
+    try:
+        connect(access, site, "power", wait_s=0.5).close()
+    except Unavailable as error:
+        return error.message
+    return ""
 
 
 async def _refusals(options: dict[str, Any], act: Act) -> list[str]:

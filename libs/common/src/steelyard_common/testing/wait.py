@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(probe: Callable[[], T], *, timeout_s: float = 10, every_s: float = 0.01) -> T:
+def eventually(probe: Callable[[], T], *, timeout_s: float = 30, every_s: float = 0.01) -> T:
     """The first true answer of ``probe``. Errors: AssertionError with the last answer after ``timeout_s``."""
     deadline = time.monotonic() + timeout_s
     while not (answer := probe()):

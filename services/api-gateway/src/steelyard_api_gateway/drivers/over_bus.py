@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,8 +39,9 @@ class _Line:
     """Who waits for a service. One that stands still must not hold all our threads: those that it does not hold
     answer at once that it is away, and try it again as soon as fewer wait."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, clock: Callable[[], float]) -> None:
         self._most = most  # waiting, while nothing is answered
+        self._clock = clock
         self._lock = threading.Lock()
         self._waiting = 0
         self._quiet_since = 0.0
@@ -50,7 +51,7 @@ class _Line:
     def wait(self, patience_s: float) -> Iterator[None]:
         """For one call. Errors: Unavailable when enough wait, and nothing was answered for ``patience_s``."""
         with self._lock:
-            now = time.monotonic()
+            now = self._clock()
             if self._waiting == 0 and now - self._given_up_at > patience_s:
                 self._quiet_since = now  # nobody asked
             if self._waiting >= self._most and now - self._quiet_since >= patience_s:
@@ -59,7 +60,7 @@ class _Line:
         try:
             yield
         except (Unavailable, OutcomeUnknown):
-            self._given_up_at = time.monotonic()  # perhaps no answer at all
+            self._given_up_at = self._clock()  # perhaps no answer at all
             raise
         except SteelyardError:
             self._answered()
@@ -71,7 +72,7 @@ class _Line:
                 self._waiting -= 1
 
     def _answered(self) -> None:
-        self._quiet_since = time.monotonic()
+        self._quiet_since = self._clock()
 
 
 class OverBus:
@@ -81,10 +82,11 @@ class OverBus:
     """
 
     def __init__(
-        self, bus: Bus, site: str, service: str, *, query_timeout_s: float, command_timeout_s: float, threads: int = 16
-    ) -> None:
+        self, bus: Bus, site: str, service: str, *, query_timeout_s: float, command_timeout_s: float, threads: int = 16,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._bus = bus
-        self._line = _Line(max(1, threads // 2))
+        self._line = _Line(max(1, threads // 2), clock)
         self._site = site
         self._service = service
         self._query_timeout_s = query_timeout_s
