@@ -18,7 +18,7 @@ from steelyard_lab.agent.built import Built
 from steelyard_lab.failure import LabError
 from steelyard_lab.matrix import page
 from steelyard_lab.options import Options
-from steelyard_lab.prerequisites import NAMESPACES, NETWORK, packages_line, what_is_missing
+from steelyard_lab.prerequisites import ENCLOSED, NETWORK, packages_line, what_is_missing
 
 CACHE = Path(__file__).parents[3] / ".cache/lab"
 RECORD = Path(__file__).parents[3] / "docs/reference/lab.md"
@@ -75,13 +75,10 @@ def _build() -> str:
 
 
 def _run_inside(folder: Path, options: Options) -> int:
-    """An API outside the lab is reached, and reaches the BMCs, over the host's loopback: then the network stays.
-
-    The parent's death kills `unshare`, and that kills process 1 of the namespace: no way to die leaves anything.
-    """
+    """An API outside the lab is reached, and reaches the BMCs, over the host's loopback: then the network stays."""
     network = [] if options.api_url else [NETWORK]
     command = [
-        *("setpriv", "--pdeathsig", "KILL", "unshare", *network, *NAMESPACES),
+        *(*ENCLOSED, *network),
         *(sys.executable, "-m", "steelyard_lab.inside", str(folder), options.as_text()),
     ]
     # A session of its own, so that one signal reaches all of the lab once, and only by our hand.

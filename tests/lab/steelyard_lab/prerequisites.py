@@ -59,6 +59,8 @@ FILES = {
 # The lab's own view of these folders: empty, its own, gone afterwards. libvirtd writes to them whatever it is told.
 PRIVATE_FOLDERS = ("/etc/libvirt", "/var/lib/libvirt", "/var/log/libvirt", "/var/cache/libvirt")
 NAMESPACES = ("--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc")
+# The parent's death kills `unshare`, and that kills process 1 of the namespace: no way to die leaves anything.
+ENCLOSED = ("setpriv", "--pdeathsig", "KILL", "unshare", *NAMESPACES)
 NETWORK = "--net"
 
 

@@ -9,12 +9,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard_lab.agent.ramdisk import Ramdisk
+from steelyard_lab.agent.workshop import workshop
 from steelyard_lab.processes import run
 
 HERE = Path(__file__).parent
@@ -51,16 +51,12 @@ def instance_image(cache: Path, ramdisk: Ramdisk) -> Image:
     }  # fmt: skip
     made = Image(**{field: home / name for field, name in names.items()})
     if not made.qcow2.exists():
-        work = cache / f"building-{os.getpid()}"
-        work.mkdir(parents=True)
-        try:
+        with workshop(cache) as work:
             _build(work, ramdisk)
             shutil.rmtree(home, ignore_errors=True)
             home.mkdir()
             for name in names.values():
                 (work / name).replace(home / name)
-        finally:
-            shutil.rmtree(work)
     return made
 
 

@@ -6,7 +6,6 @@ Slow (a minute and a half), so it is kept in the cache until what it is made of 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from steelyard_lab.agent.workshop import workshop
 from steelyard_lab.failure import LabError
+from steelyard_lab.prerequisites import ENCLOSED
 from steelyard_lab.processes import run
 
 HERE = Path(__file__).parent
@@ -56,17 +57,13 @@ def ramdisk(cache: Path) -> Ramdisk:
     ours = home / f"ramdisk-{_sum([OURS / 'pyproject.toml', *sorted(OURS.glob('src/**/*.py'))])}"
     names = {"kernel": "kernel", "modules": "modules", "busybox": "busybox", "mdadm": "mdadm"}
     made = Ramdisk(initrd=ours, **{field: home / name for field, name in names.items()})
-    work = cache / f"building-{os.getpid()}"
-    work.mkdir(parents=True)
-    try:
+    with workshop(cache) as work:
         if not made.kernel.exists():
             _build(work)
             shutil.rmtree(home, ignore_errors=True)
             (work / "made").rename(home)
         if not made.initrd.exists():
             _add_ours(work, home / "base").rename(made.initrd)
-    finally:
-        shutil.rmtree(work)
     return made
 
 
@@ -81,10 +78,9 @@ def _sum(files: Iterable[Path]) -> str:
 def _build(work: Path) -> None:
     root, made = work / "root", work / "made"
     made.mkdir()
-    run(
-        ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", RELEASE, root, _mirror()],
-        timeout_s=BUILD_S,
-    )
+    # What debootstrap mounts and starts goes with it.
+    words = [*ENCLOSED, "debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", RELEASE]
+    run([*words, root, _mirror()], timeout_s=BUILD_S)
     version = _add_kernel(work, root, made / "kernel")
     _add_agent(root)
     for each in LEFT_OUT:
