@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
 import pytest
 from steelyard_common.bus import connect
-from steelyard_common.embedded import EmbeddedNats, EmbeddedPostgres
+from steelyard_common.embedded import EmbeddedNats, EmbeddedPostgres, process
 from steelyard_common.embedded.process import tail
 from steelyard_common.errors import Unavailable
 from steelyard_common.testing import eventually
@@ -90,3 +92,15 @@ def test_the_last_words_of_a_log_are_for_people(tmp_path: Path) -> None:
     log.write_text(f'{waits}\nplain\n{waits}\n{{"logger":"gunicorn.error","event":"Shutting down: Master"}}\n')
 
     assert tail(log) == "migration waits: the database is away | plain"
+
+
+def test_a_port_is_given_once_though_nobody_has_bound_it_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few to choose from, so that those who do not know of each other would meet."""
+    monkeypatch.setattr(process, "_first_given", lambda: 2400)
+    other = "process._first_given = lambda: 2400; print(*(process.free_port() for _ in range(60)))"
+    command = [sys.executable, "-c", f"from steelyard_common.embedded import process; {other}"]
+
+    ours = {process.free_port() for _ in range(60)}
+    theirs = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    assert len(ours | {int(port) for port in theirs}) == 120

@@ -58,13 +58,24 @@ def spawn(
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that is free, and stays so for long enough: the kernel gives it to nobody who asks for any (Linux)."""
+    """A port that is free, and stays so until somebody binds it, which may take seconds (Linux): the kernel gives it to
+    nobody who asks for any, and this function to nobody else while this process lives."""
     first = _first_given()
     for port in (*secrets.SystemRandom().sample(range(first // 2, first), 100), 0):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind((host, port))
-            return int(probe.getsockname()[1])
+            found = int(probe.getsockname()[1])
+            _mark(found)
+            return found
     raise Unavailable("no port is free")
+
+
+def _mark(port: int) -> None:
+    """Until we end. Errors: OSError when somebody else has it marked."""
+    if sys.platform == "linux":
+        with socket.socket(socket.AF_UNIX) as mark:
+            mark.bind(f"\0steelyard-port-{port}")
+            mark.detach()  # and so stays open
 
 
 def _first_given() -> int:
