@@ -11,7 +11,7 @@ import pytest
 from steelyard_boot.domain.boot_model import Drive, Purpose
 from steelyard_boot.domain.composing import Site as SiteRules
 from steelyard_boot.domain.node_for_boot import BootOf, NodeForBoot, Volumes
-from steelyard_boot.domain.waterfall import Hop, Note
+from steelyard_boot.domain.waterfall import STRANGE_MACS, Hop, Note
 from steelyard_boot.drivers.loaders import Loaders
 from steelyard_boot.handlers import boot_scripts, boot_traffic
 from steelyard_boot.handlers.http import make_app
@@ -101,6 +101,18 @@ def test_a_machine_finds_its_script_by_system_uuid_in_either_byte_order_and_by_a
         f"BOOTIF={MAC}",
     ]  # fmt: skip
     assert [note.hop for note in desk.notes] == [Hop.SCRIPT] * len(asked)
+
+
+def test_a_machine_that_has_a_nic_of_another_node_gets_its_script_and_the_waterfall_knows(
+    desk: Desk, site: Site
+) -> None:
+    desk.boots.prepare(machine(), agent())
+    desk.boots.prepare(machine(properties={}, ports=[{"address": "52:54:00:00:00:03"}]), agent())
+
+    for names in (f"uuid={SYSTEM}&mac=52-54-00-00-00-03", f"uuid={SYSTEM}&mac={HEX}", f"uuid={SYSTEM}&mac=x"):
+        assert site.get(f"/ipxe?{names}").status == 200
+
+    assert [note.detail.get(STRANGE_MACS) for note in desk.notes] == ["52:54:00:00:00:03", None, None]
 
 
 def test_nobody_else_is_told_anything(desk: Desk, site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -48,8 +49,8 @@ class Ground:
         )  # fmt: skip
         bus.serve("boot", endpoints(SITE, self.agents))
 
-    def lookup(self, node: str = NODE, minor: int = 115) -> dict[str, Any]:
-        body = {"api": API | {"minor": minor}, "node_uuid": node}
+    def lookup(self, node: str = NODE, minor: int = 115, addresses: Sequence[str] = ()) -> dict[str, Any]:
+        body = {"api": API | {"minor": minor}, "node_uuid": node, "addresses": list(addresses)}
         answer: dict[str, Any] = orjson.loads(self.bus.request(f"{SITE}.boot.cmd.agent-lookup", body, timeout_s=5))
         return answer
 
@@ -404,6 +405,23 @@ def test_a_token_that_is_asked_for_again_is_told_of_unless_it_came_on_the_medium
     ground.agents.expect(OTHER, ground.agents.sealed_token())
     ground.token(OTHER)
     assert [each["node"] for each in ground.inventory.refused] == [NODE]
+
+
+def test_whoever_waits_is_told_of_a_ramdisk_with_addresses_of_several_nodes_which_gets_none(ground: Ground) -> None:
+    macs = [f"52:54:00:00:00:{number:02x}" for number in range(10)]
+    ground.inventory.nodes[NODE]["macs"], ground.inventory.nodes[OTHER]["macs"] = macs[:1], macs[1:2]
+
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            ground.lookup(NOBODY, addresses=macs)
+    with pytest.raises(NotFound):
+        ground.lookup(NOBODY, addresses=macs[:1])
+
+    assert [each["node"] for each in ground.inventory.refused] == [NODE, OTHER]
+    words = ground.inventory.refused[0]["words"]
+    assert "52:54:00:00:00:00, 52:54:00:00:00:01" in words
+    assert macs[9] not in words
+    assert "ports of several nodes" in words
 
 
 @pytest.mark.parametrize("url", ["", "https://[", "https://bad host/", "https://" + "a" * 200])

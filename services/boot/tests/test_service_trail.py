@@ -13,7 +13,7 @@ import pytest
 from steelyard_boot.domain.boot_model import Purpose
 from steelyard_boot.domain.composing import Site as SiteRules
 from steelyard_boot.domain.node_for_boot import BootOf, NodeForBoot
-from steelyard_boot.domain.waterfall import Expectation, Hop, Note, Outcome, judge
+from steelyard_boot.domain.waterfall import STRANGE_MACS, Expectation, Hop, Note, Outcome, judge
 from steelyard_boot.service.boots import Boots
 from steelyard_boot.service.trail import CROWD, PowerSeen, Trail
 from steelyard_boot.store import attempts
@@ -321,6 +321,16 @@ def test_a_failure_that_was_made_good_is_not_the_reason() -> None:
     notes = _notes((Hop.KERNEL, "failed", {"status": 503}), (Hop.KERNEL, "ok", {}), (Hop.RAMDISK, "ok", {}))
 
     assert judge(notes, AGENT).hop is Hop.LOOKUP
+
+
+@pytest.mark.parametrize(("detail", "is_told"), [({STRANGE_MACS: "52:54:00:00:00:03"}, True), ({}, False)])
+def test_a_machine_with_a_nic_of_another_node_is_named_where_its_agent_does_not_come(
+    detail: dict[str, Any], is_told: bool
+) -> None:
+    verdict = judge(_notes((Hop.SCRIPT, "ok", detail), (Hop.KERNEL, "ok", {}), (Hop.RAMDISK, "ok", {})), AGENT)
+
+    assert verdict.hop is Hop.LOOKUP
+    assert ("MAC addresses of another node's ports (52:54:00:00:00:03)" in verdict.reason) is is_told
 
 
 def test_a_medium_that_the_bmc_never_fetched_is_named() -> None:

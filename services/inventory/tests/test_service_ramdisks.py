@@ -86,6 +86,15 @@ def test_nobody_and_two_nodes_are_the_same_to_who_asks(desk: Desk, uuid: str) ->
         assert lookup(desk, **asked) is None
 
 
+def test_boot_alone_is_told_that_a_ramdisk_has_addresses_of_several_nodes(desk: Desk, uuid: str) -> None:
+    other = desk.ask("node", ident="n2")["uuid"]
+    api = {"minor": 115, "base_url": "http://api.example:6385"}
+
+    told = desk.ask("ramdisk-nodes", asked=[{"api": api, "addresses": each} for each in ([MAC], [UNKNOWN, MAC2, MAC])])
+
+    assert [sorted(each) for each in told["several"]] == [[], sorted([uuid, other])]
+
+
 @pytest.mark.parametrize("state", State)
 def test_a_heartbeat_counts_in_few_states_and_is_dropped_without_a_word_in_all_others(
     desk: Desk, uuid: str, state: State

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +42,15 @@ class InventoryTwin:
 
     def _lookups(self, request: Request) -> dict[str, Any]:
         self._check()
-        return {"found": [self._lookup(each["node_uuid"]) for each in request.body["asked"]]}
+        asked = request.body["asked"]
+        several = [self._owners(each["addresses"]) for each in asked]
+        return {
+            "found": [self._lookup(each["node_uuid"]) for each in asked],
+            "several": [owners if len(owners) > 1 else [] for owners in several],
+        }
+
+    def _owners(self, macs: Sequence[str]) -> list[str]:
+        return [uuid for uuid, node in self.nodes.items() if set(macs).intersection(node.get("macs", ()))]
 
     def _lookup(self, uuid: str) -> dict[str, Any] | None:
         if uuid not in self.nodes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from .sessions import NOT_BELIEVED
 
 TOKEN_GIVEN = "the token of this boot was given out before"  # noqa: S105 - words
+MOST_MACS = 8  # in one sentence
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{1,100}")
 _STRANGER = (
     "It is of an earlier boot of the machine, or another machine's: see which machine has that address, and that no "
@@ -48,6 +50,16 @@ def of_heartbeat(url: str, reason: str, at: datetime) -> str:
 
 def of_lookup(at: datetime) -> str:
     return _sentences(f"A ramdisk asked for its token at {_clock(at)}, and {TOKEN_GIVEN}", TOKEN_GIVEN)
+
+
+def of_several(macs: Sequence[str], at: datetime) -> str:
+    """``macs``: as the one that asked told them."""
+    shown = ", ".join(macs[:MOST_MACS]) + (" …" if len(macs) > MOST_MACS else "")
+    return (
+        f"A ramdisk with the MAC addresses {shown} asked for its token at {_clock(at)} and got none: they are ports of "
+        "several nodes. See of which each is (baremetal port list --address), delete the ports that are not this "
+        "machine's, then begin this work again."
+    )
 
 
 def _sentences(said: str, reason: str) -> str:

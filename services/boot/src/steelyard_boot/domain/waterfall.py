@@ -35,6 +35,7 @@ RANK = {hop: number for number, hop in enumerate(Hop)}
 # What only a machine does that has just been started.
 STARTS = (Hop.DHCP, Hop.LOADER, Hop.ENTRY, Hop.SCRIPT)
 OK, FAILED, PARTIAL = "ok", "failed", "partial"
+STRANGE_MACS = "macs_of_another_node"  # in a script's detail: what the machine asked by besides its own system UUID
 
 
 class Outcome(enum.StrEnum):
@@ -235,6 +236,11 @@ _NO_KICKSTART = (
     "kernel and ramdisk were loaded but no kickstart was asked for: the kernel did not start or panicked (console), it"
     " has no driver for the NIC, got no address, or cannot reach boot's address (STEELYARD_BOOT_URL)",
 )
+_TAKEN_FOR_ANOTHER = (
+    "the machine was found by this node's system UUID, but has MAC addresses of another node's ports ({}): its agent is"
+    " known by them and called as the other node's, or was refused. See of which node each port is, delete the wrong"
+    " ones, then begin this work again"
+)
 # Interface → the first hop that boot sees by itself, and where the machine may have stopped before it.
 _UNSEEN = "and no DHCP log is read (STEELYARD_DHCP_LOG_FILE), so it is not known how far it came. Look at its console"
 _FIRST_SEEN = {
@@ -267,4 +273,7 @@ def _stopped_after(furthest: Hop | None, notes: Sequence[Note], expected: Expect
         hop, reason = _AFTER[Hop.RAMDISK]
     if expected.purpose == Purpose.INSTALL and hop is Hop.LOOKUP:
         hop, reason = _NO_KICKSTART
+    strange = next((note.detail[STRANGE_MACS] for note in notes if note.detail.get(STRANGE_MACS)), None)
+    if strange and hop is Hop.LOOKUP:
+        reason = _TAKEN_FOR_ANOTHER.format(strange)
     return Verdict(hop=hop, reason=reason)

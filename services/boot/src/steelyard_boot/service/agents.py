@@ -186,7 +186,8 @@ class Agents:
         """Give each its token, if it is the first to ask in this boot of the node."""
         now = self._clock()
         errors: list[SteelyardError | None] = [None] * len(batch)
-        for index, found in enumerate(self._inventory.ramdisk_nodes([ticket.asked for ticket in batch])):
+        nodes, several = self._inventory.ramdisk_nodes([ticket.asked for ticket in batch])
+        for index, found in enumerate(nodes):
             if found is None:
                 errors[index] = NotFound("No node was found for this ramdisk, or it expects none")
             else:
@@ -200,6 +201,8 @@ class Agents:
         for node in dict.fromkeys(each.node_uuid for each in admitted if each.is_first):
             self._came(node, LOOKUP)
         self._refusals.of_lookups({each.node_uuid for each in admitted if each.is_late})
+        pairs = zip(batch, several, strict=True)
+        self._refusals.of_several({node: ticket.asked["addresses"] for ticket, named in pairs for node in named})
         return errors
 
     def _issue_to(self, transaction: Transaction, batch: Sequence[_Lookup], now: datetime) -> list[_Lookup]:

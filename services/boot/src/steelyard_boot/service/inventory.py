@@ -20,10 +20,13 @@ class Inventory:
     def __init__(self, bus: Bus, site: str) -> None:
         self._bus, self._site = bus, site
 
-    def ramdisk_nodes(self, asked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
-        """``asked``: {api, addresses, node_uuid} of each → {node: as a lookup shows it, boot, management}, or None."""
-        found: list[dict[str, Any] | None] = self._query("ramdisk-nodes", {"asked": list(asked)})["found"]
-        return found
+    def ramdisk_nodes(
+        self, asked: Sequence[Mapping[str, Any]]
+    ) -> tuple[list[dict[str, Any] | None], list[list[str]]]:  # fmt: skip
+        """``asked``: {api, addresses, node_uuid} of each → {node: as a lookup shows it, boot, management} of each, or
+        None; and of each the nodes whose addresses it has, where they are several."""
+        told = self._query("ramdisk-nodes", {"asked": list(asked)})
+        return told["found"], told.get("several") or [[] for _ in told["found"]]
 
     def node_uuid(self, ident: str) -> str:
         """The UUID behind a node's name. Errors: NotFound."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from steelyard_common.errors import SteelyardError
@@ -16,7 +16,7 @@ log = get_logger(__name__)
 MOST_KNOWN = 10_000
 # A note is a row of the waterfall. Inventory drops what nobody waits for yet, so it is told again soon.
 NOTED_S, TOLD_S = 60.0, 5.0
-NOTE, HEARTBEAT, LOOKUP = "note", "heartbeat", "lookup"
+NOTE, HEARTBEAT, LOOKUP, SEVERAL = "note", "heartbeat", "lookup", "several"
 Noted = Callable[[str, str], None]
 
 
@@ -31,7 +31,7 @@ class Refusals:
 
     def begin(self, node_uuid: str) -> None:
         """Another ramdisk is to come: the next one that is refused is news."""
-        for what in (NOTE, HEARTBEAT, LOOKUP):
+        for what in (NOTE, HEARTBEAT, LOOKUP, SEVERAL):
             self._told.pop((what, node_uuid), None)
 
     def of_heartbeats(self, refused: Mapping[str, tuple[str, str]]) -> None:
@@ -48,6 +48,12 @@ class Refusals:
         now = self._clock()
         due = [node for node in sorted(nodes) if self._is_due(LOOKUP, node, now, TOLD_S)]
         self._tell({node: refusals.of_lookup(now) for node in due})
+
+    def of_several(self, asked: Mapping[str, Sequence[str]]) -> None:
+        """``asked``: node → the MAC addresses of a ramdisk, which are ports of other nodes, too."""
+        now = self._clock()
+        due = {node: macs for node, macs in asked.items() if self._is_due(SEVERAL, node, now, TOLD_S)}
+        self._tell({node: refusals.of_several(macs, now) for node, macs in due.items()})
 
     def _tell(self, words: Mapping[str, str]) -> None:
         """Evidence, not state: it may be lost."""

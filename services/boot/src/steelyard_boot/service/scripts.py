@@ -15,7 +15,7 @@ from steelyard_common.errors import NotFound, SteelyardError
 from ..domain import grub, ipxe, pxelinux
 from ..domain.boot_model import BootModel, Chap, File
 from ..domain.naming import both_orders
-from ..domain.waterfall import FAILED, OK, Hop, Note
+from ..domain.waterfall import FAILED, OK, STRANGE_MACS, Hop, Note
 from ..store import boots as store
 from ..store.boots import BootRow
 
@@ -173,4 +173,5 @@ class Scripts:
 
 
 def _sent(asked: Asked, row: BootRow) -> dict[str, Any]:
-    return {"what": f"script for {row.model.purpose.value}", "address": asked.address}
+    strange = {STRANGE_MACS: ", ".join(asked.macs)} if row.has_anothers_mac else {}
+    return {"what": f"script for {row.model.purpose.value}", "address": asked.address, **strange}

@@ -31,15 +31,19 @@ _FIND = """
     ), best AS (SELECT n, node_uuid, min(rank) AS rank FROM hits GROUP BY n, node_uuid)
     SELECT best.n, best.rank, b.node_uuid::text AS node_uuid, b.purpose, b.interface, b.mode, b.arch, b.loader,
         b.model, b.created_at, b.macs,
-        EXISTS (SELECT 1 FROM hits h WHERE h.n = best.n AND h.rank = 3 AND h.node_uuid <> b.node_uuid) AS is_anothers
+        EXISTS (SELECT 1 FROM hits h WHERE h.n = best.n AND h.rank = 3 AND h.node_uuid <> b.node_uuid) AS is_anothers,
+        EXISTS (SELECT 1 FROM hits h WHERE h.n = best.n AND h.rank = 2 AND h.node_uuid <> b.node_uuid)
+            AS has_anothers_mac
     FROM best JOIN boots b USING (node_uuid) ORDER BY best.n, best.rank
 """
+_SEEN = ("is_anothers", "has_anothers_mac")
 Names = tuple[Sequence[str], Sequence[str], str | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BootRow:
-    """What one node boots next. ``is_anothers``: the address that asks was given to a NIC of another node."""
+    """What one node boots next. ``is_anothers``: the address that asks was given to a NIC of another node;
+    ``has_anothers_mac``: of the MAC addresses that it was asked by, one is another node's."""
 
     node_uuid: str
     interface: str
@@ -50,9 +54,10 @@ class BootRow:
     model: BootModel
     created_at: datetime
     is_anothers: bool = False
+    has_anothers_mac: bool = False
 
 
-def _row(row: RowMapping | Any, *, is_anothers: bool = False) -> BootRow:
+def _row(row: RowMapping | Any, **seen: bool) -> BootRow:
     return BootRow(
         node_uuid=row["node_uuid"],
         interface=row["interface"],
@@ -62,7 +67,7 @@ def _row(row: RowMapping | Any, *, is_anothers: bool = False) -> BootRow:
         macs=tuple(row["macs"]),
         model=BootModel.from_dict(row["model"]),
         created_at=row["created_at"],
-        is_anothers=is_anothers,
+        **seen,
     )
 
 
@@ -124,5 +129,5 @@ def find(connection: Connection, asked: Sequence[Names]) -> list[BootRow | None]
         if not of_one or of_one[0]["rank"] == row["rank"]:
             of_one.append(row)
     return [
-        _row(of_one[0], is_anothers=of_one[0]["is_anothers"]) if len(of_one) == 1 else None for of_one in best
-    ]  # fmt: skip
+        _row(of_one[0], **{name: of_one[0][name] for name in _SEEN}) if len(of_one) == 1 else None for of_one in best
+    ]

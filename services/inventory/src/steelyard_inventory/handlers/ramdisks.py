@@ -53,7 +53,7 @@ class AgentsSchema(BusSchema):
 
 def endpoints(site: str, ramdisks: Ramdisks) -> Sequence[Endpoint]:
     table = Table(site)
-    table.query("ramdisk-nodes", LookupsSchema, lambda r: dump({"found": ramdisks.lookups(r.body["asked"])}))
+    table.query("ramdisk-nodes", LookupsSchema, lambda r: dump(ramdisks.lookups(r.body["asked"])))
     table.query("node-uuid", IdentSchema, lambda r: {"uuid": ramdisks.resolve(r.body["ident"])})
     table.query("instance-of-node", IdentSchema, lambda r: ramdisks.instance(r.body["ident"]))
     table.command("observe-agents", AgentsSchema, lambda r: _observe(ramdisks, r))

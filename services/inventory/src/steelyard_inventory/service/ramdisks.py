@@ -32,17 +32,24 @@ class Ramdisks:
         self._database, self._clock, self._wake = database, clock, wake
         self._fast_track = fast_track
 
-    def lookups(self, asked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | None]:
+    def lookups(self, asked: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Each {api, addresses, node_uuid}: by UUID, else by the addresses of ports.
 
-        → {node: as a lookup shows it, boot, management}, or None: no node, several, or it expects no ramdisk.
+        → {found: {node: as a lookup shows it, boot, management} of each, or None: no node, several, or it expects no
+        ramdisk; several: UUIDs of each, where it has addresses of several nodes}.
         """
         with self._database.read() as connection:
-            return [self._lookup(connection, each) for each in asked]
+            idents = [
+                [each["node_uuid"]] if each["node_uuid"] else ports.owners(connection, each["addresses"])
+                for each in asked
+            ]
+            pairs = zip(asked, idents, strict=True)
+            found = [self._lookup(connection, each["api"], named) for each, named in pairs]
+        return {"found": found, "several": [named if len(named) > 1 else [] for named in idents]}
 
-    def _lookup(self, connection: Connection, asked: Mapping[str, Any]) -> dict[str, Any] | None:
-        api, named = asked["api"], asked["node_uuid"]
-        idents = [named] if named else ports.owners(connection, asked["addresses"])
+    def _lookup(
+        self, connection: Connection, api: Mapping[str, Any], idents: Sequence[str]
+    ) -> dict[str, Any] | None:  # fmt: skip
         found = store.shown(connection, idents, api["minor"], api["base_url"]) if len(idents) == 1 else []
         states = ramdisks.LOOKUP
         if found:
