@@ -360,7 +360,7 @@ class Story:
 EVENTS = ["lookup", "beat", "strangers", "off", "prepare", "medium"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(EVENTS), max_size=14))
 def test_whatever_happens_only_the_present_boots_agent_is_believed(ground: Ground, events: list[str]) -> None:
     story = Story(ground)
