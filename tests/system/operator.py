@@ -49,7 +49,7 @@ class Operator:
             self.unwell.append(f"{method} {path} of {body}: {status} after {took:.1f} s: {data[:300]!r}")
         return status, json.loads(data) if data else None
 
-    def ask(self, method: str, path: str, body: Any = None, *, within_s: float = 60.0) -> Any:
+    def ask(self, method: str, path: str, body: Any = None, *, within_s: float = 120.0) -> Any:
         """The answer of a call that succeeds in the end. Raises Unexpected for a real refusal and at the deadline."""
         end = time.monotonic() + within_s
         while True:
@@ -62,7 +62,7 @@ class Operator:
                 raise Unexpected(f"{method} {path} still answers {status} after {within_s:.0f} s: {answer}")
             time.sleep(RETRY_S)
 
-    def until_taken(self, method: str, path: str, body: Any = None, *, within_s: float = 60.0) -> Any:
+    def until_taken(self, method: str, path: str, body: Any = None, *, within_s: float = 120.0) -> Any:
         """As ``ask``, but a refusal (400) may pass, too: what it is about is only just being announced."""
         end = time.monotonic() + within_s
         while True:
@@ -78,7 +78,7 @@ class Operator:
         assert isinstance(answer, dict)
         return answer
 
-    def wait(self, name: str, done: Callable[[dict[str, Any]], bool], *, within_s: float = 60.0) -> dict[str, Any]:
+    def wait(self, name: str, done: Callable[[dict[str, Any]], bool], *, within_s: float = 120.0) -> dict[str, Any]:
         """The node once it is ``done``. Raises Unexpected at the deadline, with what the node says."""
         end = time.monotonic() + within_s
         while True:
@@ -104,7 +104,7 @@ class Operator:
             self.wait(name, lambda node: node["provision_state"] == "manageable")
         return names
 
-    def set_power(self, name: str, target: str, *, within_s: float = 120.0) -> dict[str, Any]:
+    def set_power(self, name: str, target: str, *, within_s: float = 240.0) -> dict[str, Any]:
         """Ask for a power state and see it reached."""
         self.ask("PUT", f"/v1/nodes/{name}/states/power", {"target": target}, within_s=within_s)
         return self.wait(

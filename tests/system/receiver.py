@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from steelyard_common.embedded.process import free_port
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
@@ -48,7 +50,7 @@ class Receiver:
         self.answer: Callable[[dict[str, Any]], int] = lambda event: 204
         self.pause_s = 0.0
         self.calls: list[Call] = []
-        self.port = 0
+        self.port = free_port()  # which is still free after a stop
         self._lock = threading.Lock()
         self.start()
 
@@ -70,7 +72,6 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
-        self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import nats
 import pytest
 from nats.aio.msg import Msg
+from steelyard_common.testing import eventually
 from steelyard_local.testing import RunningSuite, running_suite
 from steelyard_rack.testing import running_rack
 
@@ -71,12 +72,12 @@ class Eavesdropper:
 
     def __enter__(self) -> Eavesdropper:
         self._thread.start()
-        assert self._open.wait(10)
+        assert self._open.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
 
     async def _listen(self) -> None:
         connection = await nats.connect(self._url, tls=self._tls)
@@ -126,7 +127,7 @@ def _metrics(suite: RunningSuite) -> bytes:
     pages = []
     for port in (suite.data / "ports").iterdir():
         url = f"http://127.0.0.1:{port.read_text().strip()}/metrics"
-        pages.append(urllib.request.urlopen(url, timeout=10).read())
+        pages.append(urllib.request.urlopen(url, timeout=30).read())
     return b"".join(pages)
 
 
@@ -157,7 +158,7 @@ def test_a_bmc_password_is_found_nowhere_but_at_the_bmc(
 
     assert len(dump) > 10_000
     assert len(ear.heard) > 50
-    assert collector.received
+    eventually(lambda: collector.received)
     assert b"steelyard" in metrics
     places = {"dump": dump, "metrics": metrics, "answers": b"".join(answers), "bus": b"".join(ear.heard)}
     places |= {"traces": b"".join(collector.received)}

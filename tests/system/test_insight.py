@@ -10,6 +10,8 @@ from steelyard_rack.testing import RunningRack
 
 from .operator import Operator
 
+ENROLLED = {("record", "node-created", None), ("workflow", "verify", "done"), ("step", "power.verify", "done")}
+
 
 @pytest.fixture
 def settings() -> dict[str, str]:
@@ -22,15 +24,19 @@ def timeline(operator: Operator, name: str, query: str = "") -> list[dict[str, A
     return found
 
 
+def tells(operator: Operator, name: str) -> set[tuple[str, str, str | None]]:
+    """Its timeline as (kind, name, outcome)."""
+    return {(row["kind"], row["name"], row["outcome"]) for row in timeline(operator, name)}
+
+
 @pytest.mark.slow
 def test_the_timeline_alone_says_what_happened_and_a_plan_asks_no_bmc(operator: Operator, rack: RunningRack) -> None:
     name, *_ = operator.enrol(node for node in rack.nodes() if node["driver"] == "redfish")
     assert operator.call("PUT", f"/v1/nodes/{name}/states/provision", {"target": "unhold"})[0] == 400
 
-    eventually(lambda: timeline(operator, name, "?kind=call"), timeout_s=30, every_s=0.2)
+    eventually(lambda: timeline(operator, name, "?kind=call"), timeout_s=60, every_s=0.2)
+    eventually(lambda: tells(operator, name) >= ENROLLED, timeout_s=60, every_s=0.2)
     told = timeline(operator, name)
-    names = {(row["kind"], row["name"], row["outcome"]) for row in told}
-    assert {("record", "node-created", None), ("workflow", "verify", "done"), ("step", "power.verify", "done")} <= names
     assert all(row["duration_s"] >= 0 for row in told if row["kind"] == "workflow" and row["outcome"] == "done")
     assert [row["at"] for row in told] == sorted((row["at"] for row in told), reverse=True)
     assert operator.ask("GET", f"/v1/nodes/{name}/explain")["situation"] == "idle"

@@ -14,7 +14,7 @@ from .operator import Operator
 from .processes import VICTIMS, kill
 
 CHANGES_A_NODE = 10
-BACK_WITHIN_S = 30.0
+BACK_WITHIN_S = 120.0
 
 
 def _in_stride(operator: Operator, name: str, *, after: str) -> float:

@@ -46,7 +46,7 @@ def test_a_sick_bmc_gets_a_fault_while_the_others_stay_fresh_and_recovers_by_its
         rack.press(name, "on")
 
     for name in others:
-        operator.wait(name, lambda node: node["power_state"] == "power on", within_s=60)
+        operator.wait(name, lambda node: node["power_state"] == "power on", within_s=120)
     node = operator.wait(sick, lambda node: node["fault"] == "power failure", within_s=120)
     assert node["maintenance"]
     assert node["last_error"]

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from steelyard_local.testing import RunningSuite, running_suite
 from .operator import Operator
 
 STEELYARD = str(Path(sys.executable).parent / "steelyard")
-WELL_WITHIN_S = 60.0
+WELL_WITHIN_S = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +36,21 @@ def reasons(told: dict[str, Any]) -> list[tuple[str, str]]:
     return [(each["reason"], each["about"]) for each in told["findings"]]
 
 
+def see(suite: RunningSuite, *wanted: str, options: Sequence[str] = ()) -> dict[str, Any]:
+    """What is told once these are the reasons; on a busy machine there may be others for a moment."""
+    end = time.monotonic() + WELL_WITHIN_S
+    while True:
+        status, told = check(suite, *options)
+        if status == bool(wanted) and {reason for reason, _ in reasons(told)} == set(wanted):
+            return told
+        assert time.monotonic() < end, told
+        time.sleep(1)
+
+
 @pytest.mark.slow
 def test_a_healthy_suite_may_be_upgraded_and_one_that_holds_work_may_not(suite: RunningSuite) -> None:
     operator = Operator(suite.url)
-    end = time.monotonic() + WELL_WITHIN_S
-    while (found := check(suite))[0] != 0 and time.monotonic() < end:
-        time.sleep(1)
-    assert found[0] == 0, found[1]
-    assert found[1]["findings"] == []
+    see(suite)
 
     body = {"name": "held", "driver": "fake-hardware", "driver_info": {"fake_password": "s3cret"}}
     uuid = operator.ask("POST", "/v1/nodes", body)["uuid"]
@@ -52,9 +59,7 @@ def test_a_healthy_suite_may_be_upgraded_and_one_that_holds_work_may_not(suite: 
     steps = [{"interface": "deploy", "step": "hold", "order": 1}]
     operator.ask("PUT", f"/v1/nodes/{uuid}/states/provision", {"target": "clean", "clean_steps": steps})
     operator.wait("held", lambda node: node["provision_state"] == "clean hold")
-    status, told = check(suite)
-    assert status == 1
-    assert [reason for reason, _ in reasons(told)] == ["workflow-parked"]
+    see(suite, "workflow-parked")
     assert check(suite, "--allow", "workflow-parked")[0] == 0
 
     (suite.data / "seal.keys").rename(suite.data / "seal.away")
@@ -62,7 +67,7 @@ def test_a_healthy_suite_may_be_upgraded_and_one_that_holds_work_may_not(suite: 
     (suite.data / "seal.away").rename(suite.data / "seal.keys")
     operator.ask("PUT", f"/v1/nodes/{uuid}/states/provision", {"target": "abort"})
     operator.wait("held", lambda node: node["provision_state"] == "clean failed")
-    assert check(suite)[0] == 0
+    see(suite)
 
 
 @pytest.mark.slow
@@ -73,10 +78,7 @@ def test_releases_that_are_too_far_away_or_know_too_little_are_refused(suite: Ru
     body = json.loads(release)
     file = tmp_path / "release.json"
     file.write_text(json.dumps(body | {"version": "0.2.0"}))
-    status, told = check(suite, "--to", str(file))
-    assert (status, told["findings"]) == (0, [])
+    see(suite, options=("--to", str(file)))
     file.write_text(json.dumps(body | {"version": "0.3.0"}))
-    status, told = check(suite, "--to", str(file))
-    assert status == 1
-    assert {reason for reason, _ in reasons(told)} == {"version-apart"}
+    told = see(suite, "version-apart", options=("--to", str(file)))
     assert {"inventory", "inventory-2", "api-gateway"} <= {about for _, about in reasons(told)}
