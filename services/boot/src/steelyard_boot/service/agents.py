@@ -28,6 +28,7 @@ from .refusals import Refusals
 log = get_logger(__name__)
 TOKENS_SINCE = 62  # microversion that can be given a token
 LOOKUP, HEARTBEAT = "lookup", "heartbeat"
+MOST_OWNERS = 8  # of one ramdisk's NICs: who asks is not signed in
 Came = Callable[[str, str], None]
 # What inventory makes of a heartbeat (its domain/ramdisks.Taken).
 TAKEN, BUSY, STALE, UNKNOWN = "taken", "busy", "stale", "unknown"
@@ -202,7 +203,7 @@ class Agents:
             self._came(node, LOOKUP)
         self._refusals.of_lookups({each.node_uuid for each in admitted if each.is_late})
         pairs = zip(batch, several, strict=True)
-        self._refusals.of_several({node: ticket.asked["addresses"] for ticket, named in pairs for node in named})
+        self._refusals.of_several({n: each.asked["addresses"] for each, named in pairs for n in named[:MOST_OWNERS]})
         return errors
 
     def _issue_to(self, transaction: Transaction, batch: Sequence[_Lookup], now: datetime) -> list[_Lookup]:
