@@ -27,7 +27,7 @@ BATCH = 500
 LINGER_S = 0.2
 CROWD, MOST_LINGERS = 50, 5  # notes that come within LINGER_S; how often it lingers for more of them
 LOOK_EVERY_S = 5.0
-LATE_S = 10.0  # so long after a boot it may be noticed that the power went on for it
+LATE_S = 45.0  # so long after a boot it may be noticed that the power went on for it: all may be busy
 LEASES_OF = timedelta(days=1)  # some replica wrote them, of the DHCP server's log
 SWITCHED_OFF = "the machine was switched off before it had come up"
 
