@@ -96,7 +96,9 @@ class Watch:
         self._thread.join()
 
     def _look(self) -> None:
-        while not self._over.wait(0.1):
+        is_over = False
+        while not is_over:  # it looks once more then
+            is_over = self._over.wait(0.1)
             status, answer = self._operator.call("GET", "/v1/usage")
             for row in answer["usage"] if status == 200 else ():
                 if row["project"] in self.most:

@@ -31,11 +31,11 @@ NODE: dict[str, Any] = {
 BY_NETWORK = {"boot_interface": "ipxe"}
 GOOD, OTHER = os.urandom(1 << 20), os.urandom(1 << 20)
 # A wait for an agent ends after WAIT_S; a fetch that may pass is tried for 15 s; the rest is slack of a busy machine.
-WAIT_S, BOUND_S = 20, 90
+WAIT_S, BOUND_S = 40, 180
 ENDS = ("deploy failed", "active")
 SETTINGS = {
     "STEELYARD_ARTIFACTS_MOST_BYTES": "900T", "STEELYARD_DEPLOY_WAIT_TIMEOUT_S": str(WAIT_S),
-    "STEELYARD_AGENT_HEARTBEAT_TIMEOUT_S": "8",
+    "STEELYARD_AGENT_HEARTBEAT_TIMEOUT_S": "20",
 }  # fmt: skip
 # What ironic-python-agent 13 and qemu-img say.
 TOO_SMALL = (
