@@ -88,11 +88,11 @@ def test_a_machine_of_the_rack_is_switched_on_with_its_sealed_password(
     body = rack.nodes()[number]
     on = provider_node(body, sealer)
 
-    with through_pool.open(on, "power", timeout_s=20) as driver:
+    with through_pool.open(on, "power", timeout_s=60) as driver:
         driver.set_power(PowerAction.ON)
 
     eventually(lambda: rack.power_of(body["name"]) == "On")
-    with through_pool.open(on, "management", timeout_s=20) as driver:
+    with through_pool.open(on, "management", timeout_s=60) as driver:
         driver.set_boot_device("pxe", persistent=False)
         assert driver.get_boot_device().device == "pxe"
 
