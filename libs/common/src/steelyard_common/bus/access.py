@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +12,14 @@ from urllib.parse import urlsplit
 
 import nats.errors
 from nats.aio.client import Client
+from nats.aio.transport import TcpTransport
 
 from ..contracts import permissions
 from ..errors import InvalidRequest
 from ..settings import CommonSettings
 
 DEFAULT_INBOX = "_INBOX"
+CLOSE_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +102,25 @@ class Access:
         return options
 
 
+class _Transport(TcpTransport):
+    """Of a connection whose TLS did not come about in time asyncio never sees the end, and nats-py waits for that
+    before it tries again."""
+
+    def __bool__(self) -> bool:
+        return True  # else nats-py would take one of its own
+
+    async def wait_closed(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(super().wait_closed(), CLOSE_S)  # type: ignore[no-untyped-call]
+
+
 class AccessClient(Client):
     """A client that says who it is over TLS or not at all: nats-py would believe a server that asks for none."""
 
     def __init__(self, *, is_secure: bool) -> None:
         super().__init__()
         self._needs_tls = is_secure
+        self._transport = _Transport()  # type: ignore[no-untyped-call]
 
     def _connect_command(self) -> bytes:
         if self._needs_tls and not self._server_info.get("tls_required"):
