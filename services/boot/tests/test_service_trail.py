@@ -117,6 +117,15 @@ def test_power_that_is_noticed_after_the_agent_has_called_begins_no_boot_and_lat
     assert [attempt.outcome for attempt in desk.attempts()] == [Outcome.RUNNING, Outcome.BOOTED]
 
 
+def test_power_whose_event_was_on_its_way_while_the_machine_came_up_begins_no_boot(desk: Desk) -> None:
+    went_on = desk.clock()
+    desk.see(Hop.SCRIPT, Hop.LOOKUP, Hop.HEARTBEAT)
+    desk.trail.note(PowerSeen(node_uuid=desk.node.uuid, is_on=True, at=went_on))
+    desk.trail.flush()
+
+    assert [attempt.outcome for attempt in desk.attempts()] == [Outcome.BOOTED]
+
+
 def test_an_agent_that_is_not_believed_is_the_reason_and_does_not_keep_the_attempt_open(desk: Desk) -> None:
     desk.see(Hop.SCRIPT, Hop.RAMDISK, Hop.LOOKUP)
     for _ in range(12):

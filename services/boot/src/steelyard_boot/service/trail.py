@@ -144,14 +144,14 @@ class Trail:
     def _without_late(
         self, transaction: Transaction, batch: Sequence[Note | PowerSeen], round_: _Round
     ) -> Sequence[Note | PowerSeen]:
-        """A machine may be up before it is noticed that its power is on: that begins no boot then."""
+        """A machine may be up before it is noticed, or heard here, that its power is on: that begins no boot then."""
         on = {each.node_uuid: each.at for each in batch if isinstance(each, PowerSeen) and each.is_on}
         alone = {node: at for node, at in on.items() if node not in round_.open}
         if not alone:
             return batch
-        since = min(alone.values()) - timedelta(seconds=LATE_S)
-        up = store.came_up(transaction.connection, sorted(alone), since)
-        late = {node for node, at in alone.items() if any(ended <= at for ended in up.get(node, ()))}
+        since = {node: at - timedelta(seconds=LATE_S) for node, at in alone.items()}
+        up = store.came_up(transaction.connection, sorted(alone), min(since.values()))
+        late = {node for node, ended in up.items() if max(ended) >= since[node]}
         return [each for each in batch if not (isinstance(each, PowerSeen) and each.is_on and each.node_uuid in late)]
 
     def _take(self, round_: _Round, each: Note | PowerSeen, row: boots.BootRow) -> None:
