@@ -47,7 +47,7 @@ def test_an_agent_starts_the_instance_though_boot_is_killed_and_what_cannot_goes
             eventually(partial(runs_instance, fleet, machine["name"]), timeout_s=60)
 
         attempts = fleet.operator.ask("GET", f"/v1/nodes/{killed}/boots")["boots"]
-        assert [(each["purpose"], each["outcome"]) for each in attempts] == [("deploy", "booted")]
+        assert [(each["purpose"], each["outcome"]) for each in attempts] == [("deploy", "booted")], attempts
         fleet.go("rebuild", "active", [well])
         assert boots(fleet, well) == 2, "into the ramdisk once more"
         fleet.go("deleted", "available", [well])
