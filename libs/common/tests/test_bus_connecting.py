@@ -31,7 +31,8 @@ class Between:
                 server = socket.create_connection(self._to)
                 self._ends += [client, server]
                 if self.came == 1:
-                    client.sendall(server.recv(65536))
+                    with contextlib.suppress(OSError):
+                        client.sendall(server.recv(65536))
                     continue
                 for one, other in ((client, server), (server, client)):
                     threading.Thread(target=self._pass_on, args=[one, other], daemon=True).start()

@@ -31,6 +31,7 @@ T = TypeVar("T")
 MIN_SERVER = (2, 12)
 MIN_PAYLOAD = 1_048_576  # the server's default
 RECONNECT_WAIT_S = 0.25
+CONNECT_S = 6  # a little more than our servers give TLS; a hashed password costs a busy one seconds
 Step = Callable[[Client], Awaitable[None]]
 
 
@@ -191,7 +192,7 @@ class Link:
             closed.set()
 
         await client.connect(
-            name=self._name, max_reconnect_attempts=-1, connect_timeout=3,
+            name=self._name, max_reconnect_attempts=-1, connect_timeout=CONNECT_S,
             reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]
             ping_interval=10, max_outstanding_pings=2,
             error_cb=self._tell_error, disconnected_cb=lost, reconnected_cb=back, closed_cb=gone,
