@@ -126,6 +126,18 @@ def test_power_whose_event_was_on_its_way_while_the_machine_came_up_begins_no_bo
     assert [attempt.outcome for attempt in desk.attempts()] == [Outcome.BOOTED]
 
 
+@pytest.mark.parametrize("written_before", [0, 1, 2])
+def test_power_that_is_heard_of_together_with_the_agents_call_begins_no_boot(desk: Desk, written_before: int) -> None:
+    hops = [Hop.SCRIPT, Hop.LOOKUP, Hop.HEARTBEAT]
+    desk.see(*hops[:written_before])
+    for hop in hops[written_before:]:
+        desk.trail.note(Note(node_uuid=desk.node.uuid, hop=hop, outcome="ok", at=desk.clock()))
+        desk.clock.advance(1)
+    desk.power(True)
+
+    assert [attempt.outcome for attempt in desk.attempts()] == [Outcome.BOOTED]
+
+
 def test_an_agent_that_is_not_believed_is_the_reason_and_does_not_keep_the_attempt_open(desk: Desk) -> None:
     desk.see(Hop.SCRIPT, Hop.RAMDISK, Hop.LOOKUP)
     for _ in range(12):

@@ -47,9 +47,15 @@ class _Round:
 
     open: dict[str, Attempt]
     reads_dhcp: Callable[[], bool]
+    up: dict[str, list[datetime]]  # when a node came up and nobody had seen its power go on
     new: list[Attempt] = field(default_factory=list)
     notes: list[tuple[str, Note]] = field(default_factory=list)
     done: list[Attempt] = field(default_factory=list)
+
+    def is_up(self, power: PowerSeen) -> bool:
+        """A machine may be up before it is noticed, or heard here, that its power is on: that begins no boot then."""
+        since = power.at - timedelta(seconds=LATE_S)
+        return any(ended >= since for ended in self.up.get(power.node_uuid, ()))
 
 
 class Trail:
@@ -120,8 +126,8 @@ class Trail:
             round_ = _Round(
                 open=store.running(connection, nodes),
                 reads_dhcp=lambda: self._is_dhcp_read(transaction, self._clock()),
+                up=self._came_up(transaction, batch),
             )
-            batch = self._without_late(transaction, batch, round_)
             for each in sorted(batch, key=lambda each: each.at):
                 row = rows.get(each.node_uuid)
                 if row is not None:
@@ -141,18 +147,12 @@ class Trail:
     def _is_dhcp_read(self, transaction: Transaction, now: datetime) -> bool:
         return self._reads_dhcp() or store.has_leases(transaction.connection, now - LEASES_OF)
 
-    def _without_late(
-        self, transaction: Transaction, batch: Sequence[Note | PowerSeen], round_: _Round
-    ) -> Sequence[Note | PowerSeen]:
-        """A machine may be up before it is noticed, or heard here, that its power is on: that begins no boot then."""
+    def _came_up(self, transaction: Transaction, batch: Sequence[Note | PowerSeen]) -> dict[str, list[datetime]]:
+        """When machines of which power-on is told came up, of late, without it."""
         on = {each.node_uuid: each.at for each in batch if isinstance(each, PowerSeen) and each.is_on}
-        alone = {node: at for node, at in on.items() if node not in round_.open}
-        if not alone:
-            return batch
-        since = {node: at - timedelta(seconds=LATE_S) for node, at in alone.items()}
-        up = store.came_up(transaction.connection, sorted(alone), min(since.values()))
-        late = {node for node, ended in up.items() if max(ended) >= since[node]}
-        return [each for each in batch if not (isinstance(each, PowerSeen) and each.is_on and each.node_uuid in late)]
+        if not on:
+            return {}
+        return store.came_up(transaction.connection, sorted(on), min(on.values()) - timedelta(seconds=LATE_S))
 
     def _take(self, round_: _Round, each: Note | PowerSeen, row: boots.BootRow) -> None:
         attempt = round_.open.get(each.node_uuid)
@@ -166,10 +166,8 @@ class Trail:
             self._close(round_, attempt.ended(Outcome.REPLACED, note.at, verdict.hop, verdict.reason))
             attempt = None
         if attempt is None:
-            if note.hop in (Hop.LOOKUP, Hop.HEARTBEAT):
-                return  # of a machine that was up before: no attempt ends with it
-            if note.hop is Hop.DHCP and row.model.kind is Kind.DISK:
-                return  # of an instance: its firmware, if that boots over the network, will ask for more
+            if not self._begins(round_, each, note.hop, row):
+                return
             attempt = store.begin(row.node_uuid, row.model.boot_id, expectation(row.interface, row.model), note.at)
             round_.new.append(attempt)
         is_refused = note.hop is Hop.HEARTBEAT and note.outcome == FAILED  # a stranger must not keep an attempt open
@@ -179,6 +177,17 @@ class Trail:
         round_.notes.append((attempt.uuid, note))
         if ends_well(note.hop, note.outcome, attempt.expected):
             self._close(round_, attempt.ended(Outcome.BOOTED, note.at))
+            if all(known.hop is not Hop.POWER for known in attempt.notes):
+                round_.up.setdefault(row.node_uuid, []).append(note.at)
+
+    @staticmethod
+    def _begins(round_: _Round, each: Note | PowerSeen, hop: Hop, row: boots.BootRow) -> bool:
+        """Whether a boot begins with it, when none runs."""
+        if isinstance(each, PowerSeen):
+            return not round_.is_up(each)
+        if hop is Hop.DHCP:  # an instance's firmware, if that boots over the network, will ask for more
+            return row.model.kind is not Kind.DISK
+        return hop not in (Hop.LOOKUP, Hop.HEARTBEAT)  # of a machine that was up before: no attempt ends with it
 
     def _is_other(self, attempt: Attempt, note: Note, row: boots.BootRow) -> bool:
         seen = [known.hop for known in attempt.notes]
