@@ -149,7 +149,7 @@ def test_a_bmc_that_refuses_every_form_is_believed() -> None:
 def test_a_medium_that_never_comes_is_an_unknown_outcome_within_the_deadline() -> None:
     bmc = MediaBmc(lag=1000)
 
-    with talking_to(bmc) as driver, pytest.raises(OutcomeUnknown, match="in time"):
+    with talking_to(bmc, timeout_s=8) as driver, pytest.raises(OutcomeUnknown, match="in time"):
         media(driver).insert_media(bmc.slots[0], ISO)
 
 

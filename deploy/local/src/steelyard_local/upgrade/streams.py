@@ -61,7 +61,8 @@ async def _look(way: Way, site: str) -> Seen:
         options["inbox_prefix"] = way.inbox_prefix
     if way.ca_file:
         options["tls"] = ssl.create_default_context(cafile=way.ca_file)
-    client = await nats.connect(way.url, connect_timeout=TIMEOUT_S, allow_reconnect=False, **options)
+    options |= {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 1}  # two tries
+    client = await nats.connect(way.url, connect_timeout=TIMEOUT_S, **options)
     try:
         js = client.jetstream(timeout=TIMEOUT_S)
         seen = Seen(replicas=3 if len(client.servers) >= 3 else 1)
