@@ -158,7 +158,7 @@ def test_a_slot_that_is_not_there_is_named() -> None:
         media(driver).insert_media(f"{SYSTEM}/VirtualMedia/Nope", ISO)
 
 
-def test_the_next_boot_is_from_a_url_where_the_firmware_can_and_setting_the_device_keeps_it() -> None:
+def test_the_next_boot_is_from_a_url_where_the_firmware_can_and_only_that_device_keeps_it() -> None:
     bmc = recorded("plain")
     boot = bmc.replies[f"GET {SYSTEM}"][2]["Boot"]
     boot["HttpBootUri"] = None
@@ -168,11 +168,12 @@ def test_the_next_boot_is_from_a_url_where_the_firmware_can_and_setting_the_devi
 
     with talking_to(bmc) as driver:
         media(driver).set_http_boot(ISO)
-        driver.set_boot_device("uefihttp", persistent=False)
+        driver.set_boot_device("url", persistent=False)
         assert (boot["BootSourceOverrideTarget"], boot["HttpBootUri"]) == ("UefiHttp", ISO)
-        driver.set_boot_device("disk", persistent=True)
-
-    assert (boot["BootSourceOverrideTarget"], boot["HttpBootUri"]) == ("Hdd", None)
+        for device, target in (("uefihttp", "UefiHttp"), ("disk", "Hdd")):
+            media(driver).set_http_boot(ISO)
+            driver.set_boot_device(device, persistent=True)
+            assert (boot["BootSourceOverrideTarget"], boot["HttpBootUri"]) == (target, None)
 
 
 def test_what_is_no_url_is_not_given_back_to_the_bmc_as_one() -> None:
@@ -183,7 +184,7 @@ def test_what_is_no_url_is_not_given_back_to_the_bmc_as_one() -> None:
     boot["BootSourceOverrideTarget@Redfish.AllowableValues"].append("UefiHttp")
 
     with talking_to(bmc) as driver:
-        driver.set_boot_device("uefihttp", persistent=False)
+        driver.set_boot_device("url", persistent=False)
 
     changes = [body for _, body in bmc.of("PATCH")]
     assert changes

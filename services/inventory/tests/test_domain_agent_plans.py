@@ -224,7 +224,7 @@ def test_who_takes_the_leave_of_the_agent_out_gets_a_reboot_into_the_instance() 
 
 @pytest.mark.parametrize(
     ("boot", "device"),
-    [("pxe", "pxe"), ("http", "uefihttp"), ("redfish-https", "uefihttp"), ("redfish-virtual-media", "cdrom")],
+    [("pxe", "pxe"), ("http", "uefihttp"), ("redfish-https", "url"), ("redfish-virtual-media", "cdrom")],
 )
 def test_each_boot_interface_has_its_device(boot: str, device: str) -> None:
     node = replace(NODE, interfaces=INTERFACES | {"boot": boot})

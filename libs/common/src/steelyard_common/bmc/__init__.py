@@ -99,7 +99,9 @@ class BootControl(Protocol):
     """What the node boots from next."""
 
     def get_boot_device(self) -> BootDevice: ...
-    def set_boot_device(self, device: str, *, persistent: bool) -> None: ...
+    def set_boot_device(self, device: str, *, persistent: bool) -> None:
+        """``url``, of Redfish: from the URL of ``set_http_boot``; ``uefihttp`` forgets it."""
+
     def supported_boot_devices(self) -> tuple[str, ...]: ...
 
 

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 from .plans import NodeFacts
 from .workflows import BOOT_MODES
 
-# boot interface → how a ramdisk is booted by it, in the words of boot devices. Others boot nothing.
+# boot interface → how a ramdisk is booted by it, in the words of boot devices (url: as uefihttp, from the URL that the
+# BMC was told). Others boot nothing.
 DEVICES = {
-    "pxe": "pxe", "ipxe": "pxe", "http": "uefihttp", "http-ipxe": "uefihttp", "redfish-https": "uefihttp",
+    "pxe": "pxe", "ipxe": "pxe", "http": "uefihttp", "http-ipxe": "uefihttp", "redfish-https": "url",
     "redfish-virtual-media": "cdrom",
 }  # fmt: skip
 IMAGE_KEYS = ("image_source", "boot_iso", "kernel", "image_ref")

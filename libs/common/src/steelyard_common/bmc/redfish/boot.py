@@ -17,6 +17,7 @@ from .connection import Document, RedfishConnection
 from .errors import translated
 
 TARGETS = {"pxe": "Pxe", "disk": "Hdd", "cdrom": "Cd", "bios": "BiosSetup", "uefihttp": "UefiHttp", "floppy": "Floppy"}
+URL = "url"  # as uefihttp, but from the URL that the BMC has been told, not from what DHCP says
 DEVICES = {target: word for word, target in TARGETS.items()} | {"UsbCd": "cdrom"}
 MODES = {"Legacy": "bios", "UEFI": "uefi"}
 MODE_WORDS = {word: foreign for foreign, word in MODES.items()}
@@ -68,11 +69,12 @@ def set_http(connection: RedfishConnection, system_id: str | None, url: str) -> 
 
 
 def set_device(connection: RedfishConnection, system_id: str | None, device: str, persistent: bool) -> None:
-    """The device for the next boot (Once) or all boots (Continuous); the mode, and a URL for uefihttp, stay what
-    they were.
+    """The device for the next boot (Once) or all boots (Continuous); the mode, and for ``url`` the URL, stay what they
+    were. Any other device, ``uefihttp`` too, lets the BMC forget its URL.
 
     Errors: Unsupported, DeviceRefused.
     """
+    keeps_url, device = device == URL, "uefihttp" if device == URL else device
     if device not in TARGETS:
         raise Unsupported(f"boot device {device} is not known to Redfish; known: {', '.join(TARGETS)}")
     system = connection.system(system_id)
@@ -82,7 +84,7 @@ def set_device(connection: RedfishConnection, system_id: str | None, device: str
     # Quirk: some refuse to set what is set already, Supermicro wants it each time.
     same = _word(system.boot and system.boot.enabled) == enabled and not _is(system, ALWAYS_ENABLED)
     separate: dict[str, Any] = {"target": BootSource(TARGETS[device]), "enabled": None if same else enabled}
-    if device == "uefihttp" and (url := _http_uri(system)):
+    if keeps_url and (url := _http_uri(system)):
         separate["http_boot_uri"] = url
     full = {**separate, "enabled": enabled, "mode": mode}
     _send(connection, system, separate, full)
