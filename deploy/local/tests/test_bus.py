@@ -127,12 +127,16 @@ def test_a_child_that_starts_again_finds_its_way_back_to_the_bus(data: Path) -> 
     eventually(lambda: api.get(f"/v1/nodes/{node}")["provision_state"] == "manageable", timeout_s=120, every_s=0.2)
 
 
+def _switch(api: Api, name: str, target: str) -> None:
+    api.put(f"/v1/nodes/{name}/states/power", {"target": target})
+    eventually(lambda: api.get(f"/v1/nodes/{name}")["power_state"] == target, timeout_s=120)
+
+
 def test_no_service_is_refused_anything_in_its_daily_work(data: Path) -> None:
     api = Api(url=_url(data))
     [name] = [node["name"] for node in api.get("/v1/nodes")["nodes"] if (node["name"] or "").startswith("rack-")]
     for target in ("power on", "power off"):
-        api.put(f"/v1/nodes/{name}/states/power", {"target": target})
-        eventually(lambda target=target: api.get(f"/v1/nodes/{name}")["power_state"] == target, timeout_s=120)  # type: ignore[misc]
+        _switch(api, name, target)
     api.put(f"/v1/nodes/{name}/management/boot_device", {"boot_device": "pxe"})
 
     logs = {log.name: log.read_text() for log in (data / "logs").glob("*.log")}

@@ -22,7 +22,7 @@ from steelyard_common.embedded.process import free_port
 from steelyard_common.testing import eventually
 
 _SERVICE = """
-    import sys, threading, time
+    import sys
     from pathlib import Path
     from flask import Flask
     from steelyard_common import runner
@@ -31,14 +31,15 @@ _SERVICE = """
     from steelyard_common.errors import Unavailable
     from steelyard_common.health import Parts
     from steelyard_common.settings import DatabaseSettings
+    from steelyard_common.testing import eventually
 
     class Running(Parts):
         pass
 
     def slow(request):
-        Path(request.body["begun"]).touch()
-        time.sleep(1.5)
-        return {"slept": 1.5}
+        begun, freed = Path(request.body["begun"]), Path(request.body["freed"])
+        begun.touch()
+        return {"freed": eventually(freed.exists, timeout_s=60)}
 
     def start(settings):
         parts = Running()
@@ -74,6 +75,14 @@ class Service:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen([sys.executable, str(folder / "service.py")], stderr=log, env=env)
         eventually(self._port_file.exists, timeout_s=60)
+
+    def is_closed(self) -> bool:
+        """It takes no HTTP any more."""
+        try:
+            self.get("/health/live")
+        except OSError:
+            return True
+        return False
 
     def get(self, path: str) -> tuple[int, Any]:
         url = f"http://127.0.0.1:{self._port_file.read_text()}{path}"
@@ -137,20 +146,23 @@ def test_sigterm_lets_requests_finish_and_exits_cleanly(
     service = start(own_nats.url, database_url)
     eventually(lambda: service.get("/health/ready")[0] == 200, every_s=0.1)
     answers: list[bytes] = []
-    begun = tmp_path / "begun"
+    begun, freed = tmp_path / "begun", tmp_path / "freed"
 
     def ask() -> None:
-        answers.append(nats_bus.request(f"{site}.demo.qry.slow", {"begun": str(begun)}, timeout_s=60))
+        body = {"begun": str(begun), "freed": str(freed)}
+        answers.append(nats_bus.request(f"{site}.demo.qry.slow", body, timeout_s=60))
 
     caller = threading.Thread(target=ask)
     caller.start()
     eventually(begun.exists)
 
     service.process.send_signal(signal.SIGTERM)
+    eventually(service.is_closed)
+    freed.touch()
 
     assert service.process.wait(60) == 0
     caller.join(60)
-    assert answers == [b'{"slept":1.5}']
+    assert answers == [b'{"freed":true}']
 
 
 @pytest.mark.parametrize(("words", "status"), [(["migrate"], 0), (["nonsense"], 2)])

@@ -26,7 +26,8 @@ class Inventory:
         """``asked``: {api, addresses, node_uuid} of each → {node: as a lookup shows it, boot, management} of each, or
         None; and of each the nodes whose addresses it has, where they are several."""
         told = self._query("ramdisk-nodes", {"asked": list(asked)})
-        return told["found"], told.get("several") or [[] for _ in told["found"]]
+        several: list[list[str]] = told.get("several") or [[] for _ in told["found"]]  # the release before tells none
+        return told["found"], several
 
     def node_uuid(self, ident: str) -> str:
         """The UUID behind a node's name. Errors: NotFound."""
