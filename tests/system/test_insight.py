@@ -15,8 +15,8 @@ ENROLLED = {("record", "node-created", None), ("workflow", "verify", "done"), ("
 
 @pytest.fixture
 def settings() -> dict[str, str]:
-    """No power sync in between: whatever a BMC hears is asked for here."""
-    return {"STEELYARD_POWER_SYNC_INTERVAL_S": "3600"}
+    """Nothing looks at the BMCs by itself: whatever one hears is asked for here."""
+    return {"STEELYARD_POWER_SYNC_INTERVAL_S": "0", "STEELYARD_POWER_SENSOR_INTERVAL_S": "0"}
 
 
 def timeline(operator: Operator, name: str, query: str = "") -> list[dict[str, Any]]:
