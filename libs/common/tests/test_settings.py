@@ -17,6 +17,7 @@ from steelyard_common.settings import (
     env,
     one_of,
     positive,
+    rate,
     read,
     seconds,
     some_seconds,
@@ -94,6 +95,12 @@ def test_a_limit_of_no_time_is_none(text: str) -> None:
     with pytest.raises(ValueError, match="seconds"):
         some_seconds(text)
     assert some_seconds("0.5") == 0.5
+
+
+def test_a_rate_is_positive() -> None:
+    with pytest.raises(ValueError, match="a positive number is expected"):
+        rate("0")
+    assert rate("2.5") == 2.5
 
 
 def test_a_choice_names_the_choices() -> None:

@@ -68,6 +68,14 @@ def some_seconds(text: str) -> float:
     return value
 
 
+def rate(text: str) -> float:
+    """How often in a second."""
+    try:
+        return some_seconds(text)
+    except ValueError:
+        raise ValueError("a positive number is expected") from None
+
+
 def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError("a whole number, 1 or more, is expected")

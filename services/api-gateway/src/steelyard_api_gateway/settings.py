@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from steelyard_common.addresses import Network, networks
-from steelyard_common.settings import env, positive, seconds
+from steelyard_common.settings import env, positive, some_seconds
 
 from .settings_sign_in import SignInSettings
 
@@ -54,16 +54,18 @@ class Settings(SignInSettings):
     )
     query_timeout_s: float = field(
         default=10.0,
-        metadata=env("STEELYARD_QUERY_TIMEOUT_S", "seconds that a read may take", parse=seconds),
+        metadata=env("STEELYARD_QUERY_TIMEOUT_S", "seconds that a read may take", parse=some_seconds),
     )
     # Inventory answers in milliseconds. A longer wait only hides from the client that it has died with the request.
     command_timeout_s: float = field(
         default=10.0,
-        metadata=env("STEELYARD_COMMAND_TIMEOUT_S", "seconds that a change may take to be accepted", parse=seconds),
+        metadata=env(
+            "STEELYARD_COMMAND_TIMEOUT_S", "seconds that a change may take to be accepted", parse=some_seconds
+        ),
     )
     device_timeout_s: float = field(
         default=60.0,
-        metadata=env("STEELYARD_DEVICE_TIMEOUT_S", "seconds that a direct call to a BMC may take", parse=seconds),
+        metadata=env("STEELYARD_DEVICE_TIMEOUT_S", "seconds that a direct call to a BMC may take", parse=some_seconds),
     )
 
     project_rate: float = field(
@@ -87,7 +89,7 @@ class Settings(SignInSettings):
         ),
     )  # fmt: skip
     webhook_timeout_s: float = field(
-        default=10.0, metadata=env("STEELYARD_WEBHOOK_TIMEOUT_S", "seconds that a webhook may take", parse=seconds)
+        default=10.0, metadata=env("STEELYARD_WEBHOOK_TIMEOUT_S", "seconds that a webhook may take", parse=some_seconds)
     )
     webhook_ca_file: str = field(
         default="",
@@ -106,7 +108,7 @@ class Settings(SignInSettings):
         default=3600.0,
         metadata=env(
             "STEELYARD_EVENT_STREAM_S", "seconds after which who follows the events must come back and sign in again",
-            parse=seconds,
+            parse=some_seconds,
         ),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from steelyard_common.errors import InvalidRequest
-from steelyard_common.settings import SealSettings, env, one_of, seconds
+from steelyard_common.settings import SealSettings, env, one_of, seconds, some_seconds
 
 NO_AUTH, HTTP_BASIC, KEYSTONE, OIDC = "none", "http_basic", "keystone", "oidc"
 # Sign-in → the settings that it cannot do without; their variables have the same names.
@@ -83,7 +83,9 @@ class SignInSettings(SealSettings):
     )
     auth_timeout_s: float = field(
         default=5.0,
-        metadata=env("STEELYARD_AUTH_TIMEOUT_S", "seconds to wait for Keystone or the token issuer", parse=seconds),
+        metadata=env(
+            "STEELYARD_AUTH_TIMEOUT_S", "seconds to wait for Keystone or the token issuer", parse=some_seconds
+        ),
     )
     auth_ca_file: str = field(
         default="",

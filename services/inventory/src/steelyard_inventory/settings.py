@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from steelyard_common.settings import DatabaseSettings, boolean, env, positive, seconds
+from steelyard_common.settings import DatabaseSettings, boolean, env, positive, seconds, some_seconds
 
 from .domain.traits import is_trait
 from .domain.webhooks import PAUSES_S
@@ -141,23 +141,23 @@ class Settings(DatabaseSettings):
         ),
     )
     clean_wait_timeout_s: float = field(
-        default=1800.0, metadata=env("STEELYARD_CLEAN_WAIT_TIMEOUT_S", "limit of a clean wait", parse=seconds)
+        default=1800.0, metadata=env("STEELYARD_CLEAN_WAIT_TIMEOUT_S", "limit of a clean wait", parse=some_seconds)
     )
     deploy_wait_timeout_s: float = field(
-        default=1800.0, metadata=env("STEELYARD_DEPLOY_WAIT_TIMEOUT_S", "limit of a wait call-back", parse=seconds)
+        default=1800.0, metadata=env("STEELYARD_DEPLOY_WAIT_TIMEOUT_S", "limit of a wait call-back", parse=some_seconds)
     )
     rescue_wait_timeout_s: float = field(
-        default=1800.0, metadata=env("STEELYARD_RESCUE_WAIT_TIMEOUT_S", "limit of a rescue wait", parse=seconds)
+        default=1800.0, metadata=env("STEELYARD_RESCUE_WAIT_TIMEOUT_S", "limit of a rescue wait", parse=some_seconds)
     )
     service_wait_timeout_s: float = field(
-        default=1800.0, metadata=env("STEELYARD_SERVICE_WAIT_TIMEOUT_S", "limit of a service wait", parse=seconds)
+        default=1800.0, metadata=env("STEELYARD_SERVICE_WAIT_TIMEOUT_S", "limit of a service wait", parse=some_seconds)
     )
     inspect_wait_timeout_s: float = field(
-        default=1800.0, metadata=env("STEELYARD_INSPECT_WAIT_TIMEOUT_S", "limit of an inspect wait", parse=seconds)
+        default=1800.0, metadata=env("STEELYARD_INSPECT_WAIT_TIMEOUT_S", "limit of an inspect wait", parse=some_seconds)
     )
     hold_timeout_s: float = field(
         default=604_800.0,
-        metadata=env("STEELYARD_HOLD_TIMEOUT_S", "limit of a hold, after which the work failed", parse=seconds),
+        metadata=env("STEELYARD_HOLD_TIMEOUT_S", "limit of a hold, after which the work failed", parse=some_seconds),
     )
     denied_steps: tuple[str, ...] = field(
         default=("vendor.send_raw",),

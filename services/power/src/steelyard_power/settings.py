@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from steelyard_common.provider import ProviderSettings
-from steelyard_common.settings import DatabaseSettings, SealSettings, boolean, env, positive, seconds
+from steelyard_common.settings import (
+    DatabaseSettings,
+    SealSettings,
+    boolean,
+    env,
+    positive,
+    rate,
+    seconds,
+    some_seconds,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +31,8 @@ class Settings(DatabaseSettings, SealSettings, ProviderSettings):
         default=8, metadata=env("STEELYARD_POWER_SYNC_PARALLEL", "BMCs read at once by the sync", parse=positive)
     )
     sync_timeout_s: float = field(
-        default=10, metadata=env("STEELYARD_POWER_SYNC_TIMEOUT_S", "time one BMC has to answer the sync", parse=seconds)
+        default=10,
+        metadata=env("STEELYARD_POWER_SYNC_TIMEOUT_S", "time one BMC has to answer the sync", parse=some_seconds),
     )
     health_interval_s: float = field(
         default=300,
@@ -38,7 +48,7 @@ class Settings(DatabaseSettings, SealSettings, ProviderSettings):
     )
     sensor_timeout_s: float = field(
         default=30,
-        metadata=env("STEELYARD_POWER_SENSOR_TIMEOUT_S", "time one BMC has to tell its sensors", parse=seconds),
+        metadata=env("STEELYARD_POWER_SENSOR_TIMEOUT_S", "time one BMC has to tell its sensors", parse=some_seconds),
     )
     sensor_metrics: bool = field(
         default=True, metadata=env("STEELYARD_POWER_SENSOR_METRICS", "numeric readings on /metrics", parse=boolean)
@@ -48,7 +58,7 @@ class Settings(DatabaseSettings, SealSettings, ProviderSettings):
     )
     step_timeout_s: float = field(
         default=30,
-        metadata=env("STEELYARD_POWER_STEP_TIMEOUT_S", "time one slice of a step has with the BMC", parse=seconds),
+        metadata=env("STEELYARD_POWER_STEP_TIMEOUT_S", "time one slice of a step has with the BMC", parse=some_seconds),
     )
     grace_s: float = field(
         default=10,
@@ -59,7 +69,7 @@ class Settings(DatabaseSettings, SealSettings, ProviderSettings):
         ),
     )
     bmc_calls_per_s: float = field(
-        default=20, metadata=env("STEELYARD_POWER_BMC_CALLS_PER_S", "call budget of one BMC", parse=seconds)
+        default=20, metadata=env("STEELYARD_POWER_BMC_CALLS_PER_S", "call budget of one BMC", parse=rate)
     )
     bmc_backoff_max_s: float = field(
         default=120,
