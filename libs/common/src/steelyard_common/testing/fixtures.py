@@ -133,6 +133,14 @@ def nats_bus(own_nats: EmbeddedNats, site: str) -> Iterator[NatsBus]:
     bus.close()
 
 
+@pytest.fixture
+def other_bus(own_nats: EmbeddedNats, site: str) -> Iterator[NatsBus]:
+    """A second one on the same server: who asks ``nats_bus``, or its replica."""
+    bus = connect(own_nats.url, site, "other", wait_s=30)
+    yield bus
+    bus.close()
+
+
 @pytest.fixture(scope="module")
 def guarded_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedNats]:
     """A nats-server where each service is its own user, with the rights it has in production."""
