@@ -183,10 +183,10 @@ class Trail:
     @staticmethod
     def _begins(round_: _Round, each: Note | PowerSeen, hop: Hop, row: boots.BootRow) -> bool:
         """Whether a boot begins with it, when none runs."""
+        if row.model.kind is Kind.DISK and hop in (Hop.POWER, Hop.DHCP):
+            return False  # it starts without us; its firmware, if that boots over the network, will ask for more
         if isinstance(each, PowerSeen):
             return not round_.is_up(each)
-        if hop is Hop.DHCP:  # an instance's firmware, if that boots over the network, will ask for more
-            return row.model.kind is not Kind.DISK
         return hop not in (Hop.LOOKUP, Hop.HEARTBEAT)  # of a machine that was up before: no attempt ends with it
 
     def _is_other(self, attempt: Attempt, note: Note, row: boots.BootRow) -> bool:
