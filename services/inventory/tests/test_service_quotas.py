@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from steelyard_common.errors import Forbidden, InvalidRequest, PreconditionFailed
+from steelyard_common.errors import Conflict, Forbidden, InvalidRequest, PreconditionFailed
 from steelyard_inventory import settings
 from steelyard_inventory.store.tables import nodes
 from steelyard_inventory.testing import Desk
@@ -44,6 +44,15 @@ def test_a_project_gets_what_its_quota_allows_and_is_told_the_numbers(desk: Desk
     desk.tell("delete-quotas", project="p")
     allocate(desk)
     assert desk.ask("quotas", project="p") == {"project": "p", "quotas": {}, "defaults": {}}
+
+
+@pytest.mark.parametrize("chosen", [{"uuid": "11111111-2222-3333-4444-555555555555"}, {"name": "mine"}])
+def test_who_asks_again_for_what_fills_the_quota_is_told_that_it_is_there(desk: Desk, chosen: dict[str, str]) -> None:
+    desk.tell("set-quotas", project="p", quotas={"big": 1})
+    allocate(desk, **chosen)
+
+    with pytest.raises(Conflict, match="already exists"):
+        allocate(desk, **chosen)
 
 
 def test_an_allocation_that_goes_or_fails_gives_its_room_back(desk: Desk) -> None:

@@ -13,7 +13,7 @@ from uuid import uuid4
 from sqlalchemy import Connection
 from steelyard_common.contracts.recipes import ALLOCATION_DEFAULT_FIELDS
 from steelyard_common.db import Database, Transaction
-from steelyard_common.errors import InvalidRequest, NotFound, Unavailable
+from steelyard_common.errors import Forbidden, InvalidRequest, NotFound, Unavailable
 
 from ..domain import allocation_rules as rules
 from ..domain import patches, placement
@@ -72,7 +72,7 @@ class Allocations:
     def create(self, given: Record, api: Api, caller: Caller) -> bytes:
         """→ the whole document, ``allocating``; or ``active`` when it names the node that it is recorded for.
 
-        Errors: InvalidRequest, Conflict, Busy."""
+        Errors: InvalidRequest, Conflict, Forbidden, Busy."""
         node_ident = given.get("node")
         record = rules.completed(given, minor=api.minor, backfills=node_ident is not None)
         record |= placement.completed(given, backfills=node_ident is not None)
@@ -162,9 +162,15 @@ class Allocations:
         self._change_node(transaction, node, rules.taken(record, node), record["cause"], now)
 
     def _charge(self, connection: Connection, record: Record) -> None:
-        """Errors: Forbidden, over the quota of its owner."""
-        if record["owner"] is not None:
+        """Errors: Forbidden, over the quota of its owner; Conflict for one that is there and counts already: whoever
+        asks again, because the answer was lost, must not be told that it was refused."""
+        if record["owner"] is None:
+            return
+        try:
             require_room(connection, self._quota, record["owner"], record["resource_class"])
+        except Forbidden:
+            allocations.refuse_known(connection, record)
+            raise
 
     def _change_node(
         self, transaction: Transaction, node: Record, delta: Record, cause: Mapping[str, Any], now: datetime

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Text, bindparam, select, text
 from steelyard_common.contracts.recipes import ALLOCATION_ASKED_FIELDS, ALLOCATION_FIELDS
-from steelyard_common.errors import NotFound
+from steelyard_common.errors import Conflict, NotFound
 
 from ..domain.placement import Place
 from ..domain.values import as_uuid
@@ -132,6 +132,14 @@ def insert(connection: Connection, record: Mapping[str, Any]) -> None:
     changes.insert(connection, allocations, record)
 
 
+def refuse_known(connection: Connection, record: Mapping[str, Any]) -> None:
+    """What ``insert`` would say, of one that is not to be written. Errors: Conflict when uuid or name is taken."""
+    for column, word in (("uuid", "UUID"), ("name", "name")):
+        ident = record.get(column)
+        if ident is not None and _found(connection, ident, taken=False) is not None:
+            raise Conflict(f"An allocation with {word} {ident} already exists.")
+
+
 def update(connection: Connection, row: Mapping[str, Any], delta: Mapping[str, Any], now: datetime) -> None:
     """Errors: Conflict when the name is taken."""
     changes.update(connection, allocations, row, delta, now)
@@ -200,11 +208,15 @@ def _wanted(allocation: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fetch(connection: Connection, ident: str, *, taken: bool) -> Record:
-    uuid = as_uuid(ident)
-    row = _FIND[uuid is not None, taken].row(connection, {"ident": uuid or ident})
+    row = _found(connection, ident, taken=taken)
     if row is None:
         raise NotFound(f"Allocation {ident} could not be found.")
     return _record(row)
+
+
+def _found(connection: Connection, ident: str, *, taken: bool) -> Any:
+    uuid = as_uuid(ident)
+    return _FIND[uuid is not None, taken].row(connection, {"ident": uuid or ident})
 
 
 def _record(row: Any) -> Record:
