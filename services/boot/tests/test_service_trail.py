@@ -241,6 +241,23 @@ def test_switching_the_machine_off_ends_its_attempt(desk: Desk) -> None:
     assert "switched off" in str(attempt.reason)
 
 
+def test_what_is_told_late_or_twice_of_the_power_ends_no_boot_that_began_since(desk: Desk) -> None:
+    went_off = PowerSeen(node_uuid=desk.node.uuid, is_on=False, at=desk.clock())
+    desk.clock.advance(1)
+    went_on = PowerSeen(node_uuid=desk.node.uuid, is_on=True, at=desk.clock())
+    desk.see(Hop.SCRIPT)
+    for told in (went_off, went_on, went_off, went_on):
+        desk.trail.note(told)
+        desk.trail.flush()
+    desk.see(Hop.KERNEL, Hop.RAMDISK, Hop.LOOKUP, Hop.HEARTBEAT)
+
+    (attempt,) = desk.attempts()
+    assert attempt.outcome is Outcome.BOOTED
+    assert [note.hop for note in attempt.notes] == [
+        Hop.POWER, Hop.SCRIPT, Hop.KERNEL, Hop.RAMDISK, Hop.LOOKUP, Hop.HEARTBEAT,
+    ]  # fmt: skip
+
+
 def test_an_agent_that_lives_already_and_a_machine_nobody_prepared_make_no_attempt(desk: Desk) -> None:
     desk.see(Hop.LOOKUP, Hop.HEARTBEAT)
     desk.trail.note(Note(node_uuid=str(uuid.uuid4()), hop=Hop.DHCP, outcome="ok", at=desk.clock()))

@@ -156,6 +156,8 @@ class Trail:
 
     def _take(self, round_: _Round, each: Note | PowerSeen, row: boots.BootRow) -> None:
         attempt = round_.open.get(each.node_uuid)
+        if isinstance(each, PowerSeen) and attempt is not None and _is_past(each, attempt):
+            return
         if isinstance(each, PowerSeen) and not each.is_on:
             if attempt is not None:
                 self._close(round_, attempt.ended(Outcome.REPLACED, each.at, reason=SWITCHED_OFF))
@@ -252,6 +254,13 @@ class Trail:
                     self.sweep()
             except SteelyardError as error:
                 log.warning("boot notes could not be written", reason=error.message, detail=error.detail)
+
+
+def _is_past(power: PowerSeen, attempt: Attempt) -> bool:
+    """What inventory tells comes late now and then, and twice: it went off before this boot began, or on as it did."""
+    if not power.is_on:
+        return power.at < attempt.began_at
+    return any(known.hop is Hop.POWER and known.at >= power.at for known in attempt.notes)
 
 
 def _failed(attempt: Attempt, now: datetime, *, reads_dhcp: bool) -> Attempt:
