@@ -30,10 +30,11 @@ class LivingAgent:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Looks itself up till it is expected, calls home while it is believed; then it was switched off."""
+        """Looks itself up as its machine runs it, calls home while it is believed; then it was switched off."""
         while not self.stopping.wait(BEAT_S):
             if not self.uuid:
-                self._look_up()
+                if self._is_started():
+                    self._look_up()
             elif self._beat() == 400:
                 self.uuid = ""
                 self.agent.restart()
@@ -50,6 +51,15 @@ class LivingAgent:
                 return answer.status, json.loads(text) if text else None
         except urllib.error.HTTPError as error:
             return error.code, error.read()
+
+    def _is_started(self) -> bool:
+        """A machine runs its ramdisk once it was switched on for it. Of a fake one this shows when its node waits: one
+        that asked while its power was still to be changed would be of a boot that is over."""
+        status, listed = self.ask("GET", f"/v1/ports?address={self.mac}&fields=node_uuid")
+        for port in listed["ports"] if status == 200 else ():
+            status, node = self.ask("GET", f"/v1/nodes/{port['node_uuid']}?fields=provision_state")
+            return status == 200 and "wait" in node["provision_state"]
+        return False
 
     def _look_up(self) -> None:
         status, answer = self.ask("GET", f"/v1/lookup?addresses={self.mac}", version="1.62")
@@ -70,10 +80,10 @@ class LivingAgent:
 
 
 @contextmanager
-def living_agent(api: str, mac: str, folder: Path) -> Iterator[LivingAgent]:
-    """It lives till the end of the block."""
+def living_agent(api: str, mac: str, folder: Path, *, at_once: bool = True) -> Iterator[LivingAgent]:
+    """It lives till the end of the block. ``at_once``: its commands are done as they begin; else they run for ever."""
     with scripted_agent("none yet", folder) as agent:
-        agent.at_once = True
+        agent.at_once = at_once
         living = LivingAgent(api=api, mac=mac, agent=agent)
         thread = threading.Thread(target=living.run, daemon=True)
         thread.start()

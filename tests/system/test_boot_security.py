@@ -162,8 +162,7 @@ def test_only_the_agent_that_holds_the_token_drives_its_node_and_only_in_its_boo
     folders = {name: tmp_path / name for name in NAMES}
     for folder in folders.values():
         folder.mkdir()
-    with living_agent(api, MACS["other"], folders["other"]) as other:
-        other.agent.begun = lambda *_: None  # its command goes on for ever: it stays where it is
+    with living_agent(api, MACS["other"], folders["other"], at_once=False) as other:  # it stays where it is
         operator.wait("other", lambda node: "agent_url" in node["driver_internal_info"])
         thief = other.agent
         for token in (thief.token, "", "x" * 43, "******", thief.token[:-1]):
