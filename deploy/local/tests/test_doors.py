@@ -10,6 +10,8 @@ from steelyard_common.errors import Unavailable
 from steelyard_local.doors import Door, door_of_boot
 from steelyard_local.layout import Layout
 
+GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
 
 def test_boot_keeps_its_port_from_one_start_to_the_next(tmp_path: Path) -> None:
     first = door_of_boot(Layout(tmp_path), "127.0.0.1", 0)
@@ -19,6 +21,14 @@ def test_boot_keeps_its_port_from_one_start_to_the_next(tmp_path: Path) -> None:
 
     assert second.port == first.port > 0
     assert second.url == f"http://127.0.0.1:{first.port}"
+
+
+@pytest.mark.skipif(not GIVEN.exists(), reason="only Linux tells which ports it gives to who asks for any")
+def test_boots_port_is_none_that_somebody_may_be_given_by_chance_while_boot_is_down(tmp_path: Path) -> None:
+    door = door_of_boot(Layout(tmp_path), "127.0.0.1", 0)
+    door.close()
+
+    assert door.port < int(GIVEN.read_text().split()[0])
 
 
 def test_boot_takes_another_port_when_somebody_has_the_old_one(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+from steelyard_common.embedded.process import free_port
 from steelyard_common.errors import Unavailable
 
 from .checks import is_free
@@ -52,12 +53,15 @@ class Door:
 
 
 def door_of_boot(layout: Layout, host: str, port: int) -> Door:
-    """``port`` 0: the one of the last time if it is free, for machines keep what they were told; else any."""
+    """``port`` 0: the one of the last time if it is free, for machines keep what they were told; else one that nobody
+    is likely to have the next time."""
     try:
         known = int(layout.boot_port.read_text())
     except (OSError, ValueError):
         known = 0
-    door = Door(host, port or (known if known and is_free(host, known) else 0))
+    if not (known and is_free(host, known)):
+        known = free_port()
+    door = Door(host, port or (known if is_free(host, known) else 0))
     door.open("boot")
     layout.boot_port.write_text(str(door.port))
     return door

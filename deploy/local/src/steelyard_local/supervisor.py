@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from steelyard_common.embedded.process import tail
 from steelyard_common.errors import SteelyardError, Unavailable
@@ -115,9 +116,7 @@ class Supervisor:
         if self._options.auth in BY_TOKEN:
             services = [child.state() for child in suite.children if is_service(child.name)]
             return "; ".join(f"{each.name} is {health}" for each in services if (health := probe(each)[0]) != "ready")
-        known = api.call("GET", "/v1/conductors", timeout_s=5)["conductors"]  # those of an earlier run, too
-        told = {each["hostname"].partition("-")[0] for each in known if each["alive"]}
-        missing = [name for name in ANNOUNCE if name not in told]
+        missing = unheard_of(api.call("GET", "/v1/conductors", timeout_s=5)["conductors"])
         return f"nothing was heard of {', '.join(missing)}" if missing else ""
 
     def _ill(self) -> str:
@@ -189,6 +188,12 @@ class Supervisor:
 
     def _report(self, line: str) -> None:
         print(line, flush=True)
+
+
+def unheard_of(conductors: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Services with workers of which none is among these that is alive; those of an earlier run count, too."""
+    told = {each["hostname"].partition("-")[0] for each in conductors if each["alive"]}
+    return [name for name in ANNOUNCE if name not in told]
 
 
 def beside(program: str) -> str:

@@ -20,7 +20,9 @@ from pathlib import Path
 
 from steelyard_common.embedded.process import free_port
 
+from .api import VERSION
 from .prepared import Prepared
+from .supervisor import unheard_of
 
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 60.0
@@ -84,15 +86,17 @@ def _sign_in(suite: RunningSuite) -> dict[str, str]:
 
 
 def _wait_ready(suite: RunningSuite, child: subprocess.Popen[bytes], log: Path) -> None:
+    """Until every kind of worker has announced what it can: what a test asks for next can be planned."""
     end = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < end and child.poll() is None:
         with contextlib.suppress(OSError, ValueError):
-            request = urllib.request.Request(f"{suite.url}/v1/drivers", headers=_sign_in(suite))  # noqa: S310
+            headers = _sign_in(suite) | {"X-OpenStack-Ironic-API-Version": VERSION}
+            request = urllib.request.Request(f"{suite.url}/v1/conductors", headers=headers)  # noqa: S310
             try:
                 answer = urllib.request.urlopen(request, timeout=5).read()  # noqa: S310
-                if json.loads(answer)["drivers"]:
+                if not unheard_of(json.loads(answer)["conductors"]):
                     return
-            except urllib.error.HTTPError as error:  # tokens are for users: the runner's own word has to do
+            except urllib.error.HTTPError as error:  # tokens are for users, who ask for the conductors then
                 if error.code == 401 and json.loads((suite.data / "state.json").read_text())["phase"] == "ready":
                     return
         time.sleep(0.3)
