@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -96,13 +96,15 @@ class Watch:
         self._thread.join()
 
     def _look(self) -> None:
-        is_over = False
-        while not is_over:  # it looks once more then
-            is_over = self._over.wait(0.1)
+        while not self._over.wait(0.1):
             status, answer = self._operator.call("GET", "/v1/usage")
-            for row in answer["usage"] if status == 200 else ():
-                if row["project"] in self.most:
-                    self.most[row["project"]] = max(self.most[row["project"]], row["used"])
+            self._compare(answer["usage"] if status == 200 else ())
+        self._compare(self._operator.ask("GET", "/v1/usage")["usage"])  # however it was before
+
+    def _compare(self, usage: Iterable[dict[str, Any]]) -> None:
+        for row in usage:
+            if row["project"] in self.most:
+                self.most[row["project"]] = max(self.most[row["project"]], row["used"])
 
 
 def _listed(operator: Operator, plural: str) -> list[dict[str, Any]]:

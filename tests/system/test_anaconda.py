@@ -94,13 +94,18 @@ def test_an_installation_fails_with_the_installers_words_and_the_next_one_is_don
         done = [entry["operation"] for entry in fleet.rack.record(name) if entry["protocol"] == "installer"]
         assert done[:3] == ["fetches ks.cfg", "fetches .treeinfo", "fetches squashfs.img"]
         assert list(dict.fromkeys(each for each in done if "call" in each)) == ["calls start", "calls end"]
-        seen = [
-            [hop["hop"] for hop in boot["hops"] if hop["hop"] != "power-on"]
-            for boot in fleet.operator.ask("GET", f"/v1/nodes/{name}/boots")["boots"]
-            if (boot["purpose"], boot["outcome"]) == ("install", "booted")
-        ]
-        assert HOPS in seen
-        timeline = fleet.operator.ask("GET", f"/v1/nodes/{name}/timeline?limit=1000")
-        assert "installer" in str(timeline)
+
+        def seen() -> list[list[str]]:
+            return [
+                [hop["hop"] for hop in boot["hops"] if hop["hop"] != "power-on"]
+                for boot in fleet.operator.ask("GET", f"/v1/nodes/{name}/boots")["boots"]
+                if (boot["purpose"], boot["outcome"]) == ("install", "booted")
+            ]
+
+        eventually(lambda: HOPS in seen(), timeout_s=60)
+        place = f"/v1/nodes/{name}/timeline?limit=1000"
+        timeline = eventually(
+            lambda: told if "installer" in str(told := fleet.operator.ask("GET", place)) else None, timeout_s=60
+        )
         for text in (str(timeline), suite.data.with_suffix(".log").read_text(errors="replace")):
             assert "/installers/" not in text, "where a kickstart is, is as secret as what it holds"
