@@ -8,6 +8,7 @@ import contextlib
 import http.server
 import importlib.util
 import json
+import os
 import ssl
 import subprocess
 import threading
@@ -117,10 +118,11 @@ def _dump(suite: RunningSuite) -> bytes:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for file in folder.rglob("*"):
-        if file.is_file():
+    for place, _, names in os.walk(folder):  # which passes by folders that have just gone
+        for file in (Path(place) / name for name in names):
             with contextlib.suppress(FileNotFoundError):  # files of the database come and go
-                yield str(file.relative_to(folder)), file.read_bytes()
+                if file.is_file():
+                    yield str(file.relative_to(folder)), file.read_bytes()
 
 
 def _metrics(suite: RunningSuite) -> bytes:
