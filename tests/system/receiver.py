@@ -42,6 +42,14 @@ def is_ours(secret: str, headers: dict[str, str], body: bytes) -> bool:
     return hmac.compare_digest(mine, headers["webhook-signature"])
 
 
+def _reply(handler: BaseHTTPRequestHandler, answer: int) -> None:
+    try:
+        handler.send_response(answer)
+        handler.end_headers()
+    except OSError:  # who sent it was killed
+        return
+
+
 class Receiver:
     """``answer`` says what an event is answered; ``stop`` and ``start`` are a restart on the same port."""
 
@@ -77,6 +85,9 @@ class Receiver:
 
     def take(self, handler: BaseHTTPRequestHandler, headers: dict[str, str], body: bytes, began: float) -> None:
         event = json.loads(body)
+        if not self.secret:  # who made the webhook is just being told it: what comes now has to come again
+            _reply(handler, 503)
+            return
         answer = self.answer(event)
         time.sleep(self.pause_s)
         with self._lock:
@@ -90,11 +101,7 @@ class Receiver:
                     answer=answer,
                 )
             )
-        try:
-            handler.send_response(answer)
-            handler.end_headers()
-        except OSError:  # who sent it was killed
-            return
+        _reply(handler, answer)
 
     def stop(self) -> None:
         self._server.shutdown()

@@ -1,6 +1,10 @@
-"""One suite for many tests: as it comes, with nothing set; each test finds it empty."""
+"""One suite for many tests: as it comes, with nothing set; each test finds it empty. And when any suite is ready."""
 
 from __future__ import annotations
+
+import requests
+from steelyard_common.testing import eventually
+from steelyard_local.supervisor import unheard_of
 
 from .operator import Operator
 
@@ -17,3 +21,14 @@ def clear_away(operator: Operator) -> None:
             if kind == "nodes":
                 operator.ask("PUT", f"{place}/maintenance", {"reason": "a test is over"})
             operator.ask("DELETE", place)
+
+
+def wait_for_workers(url: str, token: str) -> None:
+    """Where users sign in by tokens: until every kind of worker has announced what it can. Others' suites wait so."""
+    headers = {"Authorization": f"Bearer {token}", "X-OpenStack-Ironic-API-Version": "1.115"}
+
+    def are_known() -> bool:
+        answer = requests.get(f"{url}/v1/conductors", headers=headers, timeout=30).json()
+        return not unheard_of(answer.get("conductors", []))
+
+    eventually(are_known, timeout_s=60, every_s=0.2)

@@ -30,6 +30,8 @@ def test_an_agent_starts_the_instance_though_boot_is_killed_and_what_cannot_goes
 
         fleet.rack.clear_record()
         fleet.ask("active")
+        # What boot has seen and not yet written would go with it.
+        eventually(lambda: attempts(fleet, killed) == [("deploy", "booted")], timeout_s=90, every_s=0.05)
         eventually(lambda: commands(fleet, killed).count(LOADED), timeout_s=90, every_s=0.05)
         kill(suite.pid, "boot")
         fleet.see("active")
@@ -46,8 +48,7 @@ def test_an_agent_starts_the_instance_though_boot_is_killed_and_what_cannot_goes
             assert (machine["power"], machine["disk"]["holds"]) == ("On", "image")
             eventually(partial(runs_instance, fleet, machine["name"]), timeout_s=60)
 
-        attempts = fleet.operator.ask("GET", f"/v1/nodes/{killed}/boots")["boots"]
-        assert [(each["purpose"], each["outcome"]) for each in attempts] == [("deploy", "booted")], attempts
+        assert attempts(fleet, killed) == [("deploy", "booted")]
         fleet.go("rebuild", "active", [well])
         assert boots(fleet, well) == 2, "into the ramdisk once more"
         fleet.go("deleted", "available", [well])
@@ -73,6 +74,12 @@ def runs_instance(fleet: Fleet, name: str) -> bool:
 def boots(fleet: Fleet, name: str) -> int:
     """How often its firmware has started it."""
     return int(fleet.rack.machine(name)["boots"])
+
+
+def attempts(fleet: Fleet, name: str) -> list[tuple[str, str]]:
+    """Its boots as boot has seen them, the newest first: what for, and how they ended."""
+    found = fleet.operator.ask("GET", f"/v1/nodes/{name}/boots")["boots"]
+    return [(each["purpose"], each["outcome"]) for each in found]
 
 
 def commands(fleet: Fleet, name: str) -> list[str]:

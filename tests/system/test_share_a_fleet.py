@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
-import requests
 from steelyard_local.testing import running_suite
 
 from tests.contract.oidc_issuer import AUDIENCE, Issuer
+
+from .shared import wait_for_workers
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "share-a-fleet.md"
 EXPECTED = re.compile(r"^(?P<command>\s*status .*?)\s+# (?P<status>\d{3})$")
@@ -44,7 +44,7 @@ def test_the_page_does_what_it_says() -> None:
                 "RED": issuer.signed(roles=ALL, project="red"),
                 "BLUE": issuer.signed(roles=ALL, project="blue"),
             }
-            _wait_for_drivers(suite.url, tokens["OPERATOR"])
+            wait_for_workers(suite.url, tokens["OPERATOR"])
             done = subprocess.run(
                 ["bash", "-x", "-c", _script()], env={"PATH": "/usr/bin:/bin", "API": suite.url, **tokens},
                 capture_output=True, text=True, timeout=LONGEST_S, check=False,
@@ -53,13 +53,3 @@ def test_the_page_does_what_it_says() -> None:
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
     assert '"may_create"' in done.stdout
     assert "faultcode" not in done.stdout
-
-
-def _wait_for_drivers(url: str, token: str) -> None:
-    end = time.monotonic() + 60
-    while (
-        "fake-hardware"
-        not in requests.get(f"{url}/v1/drivers", headers={"Authorization": f"Bearer {token}"}, timeout=10).text
-    ):
-        assert time.monotonic() < end
-        time.sleep(0.2)
