@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from steelyard_local.testing import running_suite
 
 from tests.contract.oidc_issuer import AUDIENCE, Issuer
 
-from .documented import each_operation, run
+from .documented import dice_of, each_operation, run
+from .shared import wait_for_workers
 
 CANARY = "canary-Of-Another-4417"
 VERSION = {"X-OpenStack-Ironic-API-Version": "1.115"}
@@ -54,10 +54,7 @@ class World:
 
     def furnish(self) -> None:
         """The same for both; what is theirs is marked."""
-        end = time.monotonic() + READY_S
-        while "fake-hardware" not in self.ask("operator", "GET", "/v1/drivers").text:
-            assert time.monotonic() < end
-            time.sleep(0.2)
+        wait_for_workers(self.url, self.tokens["operator"])
         for project, found, mark, number in (("theirs", self.theirs, CANARY, 1), ("mine", self.mine, "plain", 2)):
             node = {"driver": "fake-hardware", "name": f"node-{project}", "owner": project, "resource_class": "metal"}
             secrets = {"driver_info": {"fake_address": mark, "fake_password": mark}, "extra": {"mark": mark}}
@@ -107,12 +104,12 @@ def test_no_answer_is_a_5xx_or_shows_what_is_anothers(operation: str, world: Wor
 
 
 def _judge(case: Any, world: World) -> None:
-    parts = case.path_parameters or {}
+    parts, dice = case.path_parameters or {}, dice_of(case)
     for name in parts:
-        if random.random() < 0.7:  # noqa: S311  guards nothing
-            owner = random.choice((world.theirs, world.mine))  # noqa: S311
-            parts[name] = random.choice([*owner, *owner.values()])  # noqa: S311
-    role = random.choice(list(ROLES))  # noqa: S311
+        if dice.random() < 0.7:
+            owner = dice.choice((world.theirs, world.mine))
+            parts[name] = dice.choice([*owner, *owner.values()])
+    role = dice.choice(list(ROLES))
     case.headers = {**(case.headers or {}), **VERSION, "Authorization": f"Bearer {world.tokens[role]}"}
 
     answer = case.call_and_validate(base_url=world.url, checks=[not_a_server_error], timeout=TIMEOUT_S)
