@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import psutil
 
@@ -31,6 +31,11 @@ def kill(supervisor: int, victim: str) -> None:
     """With -9, all of its processes."""
     victims = processes_of(supervisor, victim)
     assert victims, f"there is no {victim} to kill"
-    for process in victims:
+    kill_all(victims)
+
+
+def kill_all(processes: Iterable[psutil.Process]) -> None:
+    """With -9; one may be gone because another is."""
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()

@@ -69,7 +69,8 @@ def _frozen(supervisor: int, victim: str) -> Iterator[None]:
     processes = {process: None for main in mains for process in [main, *main.children(recursive=True)]}
     try:
         for process in processes:
-            process.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):  # some of PostgreSQL's come and go
+                process.suspend()
         yield
     finally:
         for process in processes:

@@ -25,6 +25,7 @@ def test_an_agent_starts_the_instance_though_boot_is_killed_and_what_cannot_goes
         fleet.go("manage", "manageable")
         fleet.go("provide", "available")
         ask_for_kexec(fleet)
+        fleet.rack.set_faults(killed, {"slow_agent": 20.0})  # what boot sees of it is written while it is at work
         fleet.rack.set_faults(lacking, {"agent_lacks": "kexec_instance"})
         fleet.rack.set_faults(failing, {"agent_fails": f"kexec_instance={CANNOT}"})
 

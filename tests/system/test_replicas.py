@@ -20,6 +20,7 @@ from steelyard_local.testing import RunningSuite, running_suite
 
 from .lives import Lives, fake_body
 from .operator import Operator
+from .processes import kill_all
 
 SERVICES = ("inventory", "power", "boot", "api-gateway")
 REPLICAS = [name for service in SERVICES for name in (service, f"{service}-2")]
@@ -134,8 +135,7 @@ def test_each_replica_may_go_under_load_and_nothing_is_lost(suite: RunningSuite,
             process = _process(suite, name)
             assert process is not None
             if how.startswith("killed"):
-                for each in (*process.children(recursive=True), process):
-                    each.kill()
+                kill_all((*process.children(recursive=True), process))
             else:
                 process.terminate()
             _wait_for_another(suite, name, process)
