@@ -32,7 +32,8 @@ FAST = Timings(power_on_s=(0.01, 0.01), power_off_s=(0.01, 0.01), soft_off_s=(0.
 
 @dataclass
 class Outside:
-    """What machines call. ``beats``: bodies of heartbeats; ``addresses``: of lookups."""
+    """What machines call. ``beats``: bodies of heartbeats; ``addresses``: of lookups; ``deaf``: for so many call-backs
+    of an inspection."""
 
     url: str = ""
     token: str = "t" * 43
@@ -40,6 +41,7 @@ class Outside:
     addresses: list[str] = field(default_factory=list)
     found: list[dict[str, Any]] = field(default_factory=list)
     more_arguments: str = ""
+    deaf: int = 0
 
     async def script(self, _request: web.Request) -> web.Response:
         lines = ["#!ipxe", f"kernel --name kernel /file ipa-api-url={self.url} {self.more_arguments}", "boot"]
@@ -58,6 +60,9 @@ class Outside:
         return web.Response(status=202)
 
     async def inspection(self, request: web.Request) -> web.Response:
+        if self.deaf:
+            self.deaf -= 1
+            return web.Response(status=404)
         self.found.append(await request.json())
         return web.json_response({"uuid": "n-1"}, status=202)
 
@@ -210,6 +215,7 @@ async def _says_what_is_wrong_with_an_image(it: Stage) -> None:
 
 async def _tells_what_it_found_and_packs_its_logs(it: Stage) -> None:
     it.outside.more_arguments = f"ipa-inspection-callback-url={it.outside.url}/found"
+    it.outside.deaf = 20  # however quick the machine is, whom it calls may need its time
     await it.agent()
 
     (found,) = it.outside.found

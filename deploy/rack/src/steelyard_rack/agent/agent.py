@@ -19,7 +19,8 @@ from .work import WorkFailed
 RETRY_S, FIRST_LOOK_S, LONGEST_LOOK_S = (5.0, 10.0), 1.0, 10.0
 BEATS_AT = (0.3, 0.6)  # of the time after which it would be taken for dead
 START_S = 1.0  # from the answer to the start of an instance
-WORN_OUT = 5  # tries of the inspection call-back
+# A real one tries its inspection call-back five times. The API keeps its own time, whatever the pace of machines.
+PATIENCE_S = 30.0
 
 
 class Died(Exception):
@@ -66,10 +67,13 @@ class Agent:
 
     async def _tell_found(self) -> None:
         found = findings.inventory(self.machine, self._bmc_address)
-        for _ in range(WORN_OUT):
+        end = self._world.clock() + PATIENCE_S
+        while True:
             answer = await self._home.tell_found(self._orders.inspection_url, found)
             if answer.status == 202:
                 self._node = str((answer.body or {}).get("uuid") or "")
+                return
+            if self._world.clock() > end:
                 return
             await self._world.spend(*RETRY_S)
 
