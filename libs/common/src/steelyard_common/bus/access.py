@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import nats.errors
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 from nats.aio.transport import TcpTransport
 
 from ..contracts import permissions
@@ -113,14 +114,46 @@ class _Transport(TcpTransport):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(super().wait_closed(), CLOSE_S)  # type: ignore[no-untyped-call]
 
+    def abort(self) -> None:
+        if self._io_writer is not None:
+            self._io_writer.transport.abort()
+
 
 class AccessClient(Client):
-    """A client that says who it is over TLS or not at all: nats-py would believe a server that asks for none."""
+    """A client for one connection, that says who it is over TLS or not at all: nats-py would believe a server that
+    asks for none. ``known``: servers of the cluster that the client before this one was told of.
 
-    def __init__(self, *, is_secure: bool) -> None:
+    ``over``: the connection is broken or left. nats-py's own call at the end fails to come when the end comes in the
+    middle of a word.
+    """
+
+    def __init__(self, *, is_secure: bool, known: Sequence[Srv] = ()) -> None:
         super().__init__()
         self._needs_tls = is_secure
-        self._transport = _Transport()  # type: ignore[no-untyped-call]
+        self._known_before = known
+        self.over = asyncio.Event()
+        self._transport = self._line = _Transport()  # type: ignore[no-untyped-call]
+
+    @property
+    def known(self) -> list[Srv]:
+        return [each for each in self._server_pool if each.discovered]
+
+    def _setup_server_pool(self, connect_url: list[str]) -> None:
+        super()._setup_server_pool(connect_url)
+        named = {each.uri.netloc for each in self._server_pool}
+        self._server_pool += [each for each in self._known_before if each.uri.netloc not in named]
+
+    async def part(self) -> None:
+        """However the connection stands: afterwards there is none."""
+        with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+            await asyncio.wait_for(self.close(), 2 * CLOSE_S)
+        self._line.abort()
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        self.over.set()
+        if not self.is_connected:  # else nats-py would send what is left into the broken connection, and break off
+            self._pending, self._pending_data_size = [], 0
+        await super()._close(status, do_cbs)
 
     def _connect_command(self) -> bytes:
         if self._needs_tls and not self._server_info.get("tls_required"):

@@ -133,10 +133,9 @@ class Follower:
 
     async def _pull(self, client: Client, name: str) -> None:
         """Until this consumer, or the connection, is lost."""
-        reconnects = client.stats["reconnects"]
         ask = {"batch": PULL, "expires": EXPIRES_S * 10**9, "idle_heartbeat": HEARTBEAT_S * 10**9}
         while not self._stopped and not self._is_lost:
-            if not client.is_connected or client.stats["reconnects"] != reconnects:
+            if not client.is_connected:
                 return
             if self._asked == 0 and len(self._items) <= UNREAD - PULL:
                 self._asked, self._seen_at = PULL, time.monotonic()

@@ -2,8 +2,9 @@
 
 Rules of this file
 1. Nobody outside the loop's thread touches the client. Threads leave messages in a queue; one wake-up sends them all.
-2. The connection is kept for ever: nats-py reconnects; should it give up (it does after some server errors), a new
-   client is made. ``on_ready`` steps run on each new client, ``on_connected`` callbacks on every connection.
+2. The connection is kept for ever: when it breaks, a new client is made, and the ``on_ready`` steps run on it.
+   nats-py's own reconnection is off: its tries share one transport, and when one breaks half-way, its reader lives
+   on, takes the words of the next, and the client is deaf or waits for ever (test_bus_connecting.py).
 3. A server that is too old is not used: the bus stays away and the log says why.
 """
 
@@ -18,7 +19,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import nats.errors
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 from nats.nuid import NUID
 
 from ..errors import Unavailable
@@ -69,9 +70,8 @@ class Link:
         self.refusal = ""  # why this server cannot be used
         self._out: deque[bytes] = deque()
         self._waking = False
-        self._is_set_up = False  # all steps have run on the present client
+        self._known: list[Srv] = []  # told of by a server that we were connected to
         self._on_ready: list[Step] = []
-        self._on_connected: list[Callable[[], None]] = []
         self._on_lost: list[Callable[[], None]] = []
         self._thread = threading.Thread(target=self._run, name="bus", daemon=True)
         self._main: asyncio.Task[None] | None = None
@@ -109,9 +109,6 @@ class Link:
         """Run ``step`` now, if connected, and on each new client: subscriptions are made in these."""
         future = asyncio.run_coroutine_threadsafe(self._add_step(step), self.loop)
         concurrent.futures.wait([future], 5)
-
-    def on_connected(self, callback: Callable[[], None]) -> None:
-        self._on_connected.append(callback)
 
     def on_lost(self, callback: Callable[[], None]) -> None:
         """``callback`` runs in the loop when a connection breaks: what was on its way may never be answered."""
@@ -164,43 +161,30 @@ class Link:
 
     async def _keep_connected(self) -> None:
         while not self.closing:
-            closed = asyncio.Event()
+            client = AccessClient(is_secure=self.access.is_secure, known=self._known)
             try:
-                client = await self._connect(closed)
-                await self._use(client, closed)
-            except asyncio.CancelledError:
-                raise
+                await self._connect(client)
+                await self._use(client)
+            except (nats.errors.Error, OSError, TimeoutError) as error:
+                log.debug("bus connection failed", error=repr(error))
             except Exception as error:  # noqa: BLE001  the runner: whatever it was, the bus comes back
                 log.error("bus connection failed", error=repr(error))
-            self._lost()
+            finally:
+                self._lost()
+                self._known = client.known
+                await client.part()
             await asyncio.sleep(RECONNECT_WAIT_S)
 
-    async def _connect(self, closed: asyncio.Event) -> Client:
-        client = AccessClient(is_secure=self.access.is_secure)
-
-        async def lost() -> None:
-            if not self.closing:
-                log.warning("bus connection lost")
-            self._lost()
-
-        async def back() -> None:
-            log.info("bus connection is back")
-            if self._is_set_up:
-                self._connected()
-
-        async def gone() -> None:
-            closed.set()
-
+    async def _connect(self, client: AccessClient) -> None:
         await client.connect(
-            name=self._name, max_reconnect_attempts=-1, connect_timeout=CONNECT_S,
+            name=self._name, allow_reconnect=False, max_reconnect_attempts=-1, connect_timeout=CONNECT_S,
             reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]
-            ping_interval=10, max_outstanding_pings=2,
-            error_cb=self._tell_error, disconnected_cb=lost, reconnected_cb=back, closed_cb=gone,
+            ping_interval=10, max_outstanding_pings=2, error_cb=self._tell_error,
             **self.access.options(),
         )  # fmt: skip
-        return client
 
-    async def _use(self, client: Client, closed: asyncio.Event) -> None:
+    async def _use(self, client: AccessClient) -> None:
+        """Until the connection breaks, or a step of its set-up does."""
         self.refusal = _why_not(client)
         if self.refusal:
             log.error("bus refused", reason=self.refusal)
@@ -208,16 +192,30 @@ class Link:
             await asyncio.sleep(5)
             return
         self.client = client
+        end = asyncio.ensure_future(client.over.wait())
+        set_up = asyncio.ensure_future(self._set_up(client))
+        try:
+            await asyncio.wait({end, set_up}, return_when=asyncio.FIRST_COMPLETED)
+            if set_up.done():
+                set_up.result()
+            await end
+        finally:
+            self.client = None
+            set_up.cancel()
+            end.cancel()
+            await asyncio.gather(set_up, end, return_exceptions=True)
+
+    async def _set_up(self, client: Client) -> None:
         try:
             for step in self._on_ready:  # it may grow meanwhile, and those steps are ours to run, too
                 await step(client)
-            self._is_set_up = True
+        except (nats.errors.Error, OSError) as error:
             if client.is_connected:
-                self._connected()
-            await closed.wait()
-        finally:
-            self.client, self._is_set_up = None, False
-            await client.close()
+                log.warning("bus set-up broke off", error=repr(error))
+            raise
+        if client.is_connected:
+            log.info("bus connected")
+            self.ready.set()
 
     async def _tell_error(self, error: Exception) -> None:
         """A refusal is told once and kept as ``refusal``: nats-py tries again for ever, and says nothing itself."""
@@ -233,12 +231,9 @@ class Link:
         else:
             log.debug("bus error", error=repr(error))
 
-    def _connected(self) -> None:
-        self.ready.set()
-        for callback in self._on_connected:
-            callback()
-
     def _lost(self) -> None:
+        if self.ready.is_set() and not self.closing:
+            log.warning("bus connection lost")
         self.ready.clear()
         self._out.clear()
         for callback in self._on_lost:

@@ -61,7 +61,6 @@ class Puller:
         self._stopped = False
         self._subscription: Subscription | None = None
         self._kick = asyncio.Event()
-        link.on_connected(self._restart)
         link.on_ready(self._subscribe)
         link.loop.call_soon_threadsafe(self._begin)
 
