@@ -302,6 +302,19 @@ def test_what_boots_without_an_agent_has_booted_with_its_last_file(desk: Desk) -
     assert [attempt.outcome for attempt in desk.attempts()] == [Outcome.BOOTED, Outcome.BOOTED]
 
 
+def test_a_file_that_was_noted_after_the_one_behind_it_had_ended_the_attempt_belongs_to_that(desk: Desk) -> None:
+    boot_id = desk.boots.prepare(desk.node, agent(Purpose.INSPECT)).boot_id
+    desk.see(Hop.SCRIPT)
+    kernel = Note(node_uuid=desk.node.uuid, boot_id=boot_id, hop=Hop.KERNEL, outcome="ok", at=desk.clock())
+    desk.see(Hop.RAMDISK)
+    desk.trail.note(kernel)
+    desk.trail.flush()
+
+    (attempt,) = desk.attempts()
+    assert attempt.outcome is Outcome.BOOTED
+    assert [note.hop for note in attempt.notes] == [Hop.SCRIPT, Hop.KERNEL, Hop.RAMDISK]
+
+
 def test_two_replicas_write_into_one_attempt(desk: Desk) -> None:
     other = Trail(desk.database, "lab1", desk.clock)
     desk.see(Hop.DHCP)

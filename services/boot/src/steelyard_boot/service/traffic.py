@@ -48,11 +48,11 @@ class Traffic:
 
     def ended(self, fetch: Fetch) -> None:
         """Errors: Unavailable."""
+        now = self._clock()  # of files that end one after the other the first may have to wait longer below
         hop = HOPS.get(fetch.what)
         read = self._read(fetch) if hop is not None else None
         if hop is None or read is None:
             return
-        now = self._clock()
         with self._lock:
             read.bytes, read.requests = read.bytes + fetch.sent, read.requests + 1
             is_piece = fetch.status == 206

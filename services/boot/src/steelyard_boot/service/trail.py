@@ -48,6 +48,7 @@ class _Round:
     open: dict[str, Attempt]
     reads_dhcp: Callable[[], bool]
     up: dict[str, list[datetime]]  # when a node came up and nobody had seen its power go on
+    over: dict[str, tuple[str, datetime]]  # boot → its attempt that is over, and since when
     new: list[Attempt] = field(default_factory=list)
     notes: list[tuple[str, Note]] = field(default_factory=list)
     done: list[Attempt] = field(default_factory=list)
@@ -56,6 +57,14 @@ class _Round:
         """A machine may be up before it is noticed, or heard here, that its power is on: that begins no boot then."""
         since = power.at - timedelta(seconds=LATE_S)
         return any(ended >= since for ended in self.up.get(power.node_uuid, ()))
+
+    def is_late(self, note: Note, boot_id: str) -> bool:
+        """It was seen before the attempt of its boot was over, and is heard of only now: it belongs there."""
+        attempt, ended_at = self.over.get(boot_id, ("", note.at))
+        if not attempt or note.boot_id != boot_id or note.at > ended_at:
+            return False
+        self.notes.append((attempt, note))
+        return True
 
 
 class Trail:
@@ -127,6 +136,7 @@ class Trail:
                 open=store.running(connection, nodes),
                 reads_dhcp=lambda: self._is_dhcp_read(transaction, self._clock()),
                 up=self._came_up(transaction, batch),
+                over=_over(transaction, batch),
             )
             for each in sorted(batch, key=lambda each: each.at):
                 row = rows.get(each.node_uuid)
@@ -168,7 +178,7 @@ class Trail:
             self._close(round_, attempt.ended(Outcome.REPLACED, note.at, verdict.hop, verdict.reason))
             attempt = None
         if attempt is None:
-            if not self._begins(round_, each, note.hop, row):
+            if round_.is_late(note, row.model.boot_id) or not self._begins(round_, each, note.hop, row):
                 return
             attempt = store.begin(row.node_uuid, row.model.boot_id, expectation(row.interface, row.model), note.at)
             round_.new.append(attempt)
@@ -254,6 +264,14 @@ class Trail:
                     self.sweep()
             except SteelyardError as error:
                 log.warning("boot notes could not be written", reason=error.message, detail=error.detail)
+
+
+def _over(transaction: Transaction, batch: Sequence[Note | PowerSeen]) -> dict[str, tuple[str, datetime]]:
+    told = [each for each in batch if isinstance(each, Note) and each.boot_id is not None]
+    if not told:
+        return {}
+    nodes = sorted({each.node_uuid for each in told})
+    return store.over(transaction.connection, nodes, min(each.at for each in told))
 
 
 def _is_past(power: PowerSeen, attempt: Attempt) -> bool:

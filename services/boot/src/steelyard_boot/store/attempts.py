@@ -81,6 +81,16 @@ def came_up(connection: Connection, nodes: Sequence[str], since: datetime) -> di
     return found
 
 
+def over(connection: Connection, nodes: Sequence[str], since: datetime) -> dict[str, tuple[str, datetime]]:
+    """Boot of these nodes → its last attempt that ended since then, and when."""
+    statement = (
+        select(boot_attempts.c.boot_id, boot_attempts.c.uuid, boot_attempts.c.ended_at)
+        .where(boot_attempts.c.node_uuid.in_(nodes), boot_attempts.c.ended_at >= since)
+        .order_by(boot_attempts.c.ended_at)
+    )
+    return {row.boot_id: (row.uuid, row.ended_at) for row in connection.execute(statement)}
+
+
 def quiet(connection: Connection, since: datetime, limit: int) -> list[Attempt]:
     """Running ones that nothing was seen of since; those that somebody else has in hand are left out."""
     statement = (
