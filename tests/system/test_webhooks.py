@@ -181,7 +181,12 @@ def test_gateways_that_are_killed_while_they_send_lose_nothing_and_repeat_under_
 ) -> None:
     receiver.pause_s = 0.3
     began = [0.0]
-    receiver.answer = lambda event: began.append(time.monotonic()) or 204  # type: ignore[func-returns-value]
+
+    def begin(_event: dict[str, Any]) -> int:
+        began.append(time.monotonic())
+        return 204
+
+    receiver.answer = begin
     killed_at = 0.0
     with ThreadPoolExecutor(1) as pool:
         lives = pool.submit(live, operator, "killed")
