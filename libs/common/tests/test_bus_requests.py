@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import orjson
 import pytest
@@ -16,8 +18,8 @@ from steelyard_common.errors import Busy, InternalError, InvalidRequest, Outcome
 from steelyard_common.testing import eventually
 
 
-def _serve(bus: NatsBus, subject: str, handler: object, **more: object) -> None:
-    bus.serve("inventory", [Endpoint(subject=subject, handler=handler, **more)])  # type: ignore[arg-type]
+def _serve(bus: NatsBus, subject: str, handler: Callable[[Request], Any], schema: type[Schema] | None = None) -> None:
+    bus.serve("inventory", [Endpoint(subject=subject, handler=handler, schema=schema)])
 
 
 def _ask(bus: NatsBus, subject: str, body: dict[str, object] | None = None, timeout_s: float = 30) -> bytes:

@@ -55,16 +55,18 @@ class Door:
 def door_of_boot(layout: Layout, host: str, port: int) -> Door:
     """``port`` 0: the one of the last time if it is free, for machines keep what they were told; else one that nobody
     is likely to have the next time."""
-    try:
-        known = int(layout.boot_port.read_text())
-    except (OSError, ValueError):
-        known = 0
-    if not (known and is_free(host, known)):
-        known = free_port()
-    door = Door(host, port or (known if is_free(host, known) else 0))
+    door = Door(host, port or next((each for each in (_kept(layout), free_port()) if each and is_free(host, each)), 0))
     door.open("boot")
     layout.boot_port.write_text(str(door.port))
     return door
+
+
+def _kept(layout: Layout) -> int:
+    """The port of the last time; 0 if there was none."""
+    try:
+        return int(layout.boot_port.read_text())
+    except (OSError, ValueError):
+        return 0
 
 
 def bracketed(host: str) -> str:

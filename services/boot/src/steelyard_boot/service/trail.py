@@ -58,12 +58,12 @@ class _Round:
         since = power.at - timedelta(seconds=LATE_S)
         return any(ended >= since for ended in self.up.get(power.node_uuid, ()))
 
-    def is_late(self, note: Note, boot_id: str) -> bool:
+    def takes_late(self, note: Note, boot_id: str) -> bool:
         """It was seen before the attempt of its boot was over, and is heard of only now: it belongs there."""
-        attempt, ended_at = self.over.get(boot_id, ("", note.at))
-        if not attempt or note.boot_id != boot_id or note.at > ended_at:
+        over = self.over.get(boot_id)
+        if over is None or note.boot_id != boot_id or note.at > over[1]:
             return False
-        self.notes.append((attempt, note))
+        self.notes.append((over[0], note))
         return True
 
 
@@ -178,7 +178,7 @@ class Trail:
             self._close(round_, attempt.ended(Outcome.REPLACED, note.at, verdict.hop, verdict.reason))
             attempt = None
         if attempt is None:
-            if round_.is_late(note, row.model.boot_id) or not self._begins(round_, each, note.hop, row):
+            if round_.takes_late(note, row.model.boot_id) or not self._begins(round_, each, note.hop, row):
                 return
             attempt = store.begin(row.node_uuid, row.model.boot_id, expectation(row.interface, row.model), note.at)
             round_.new.append(attempt)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Text, bindparam, select, text
 from steelyard_common.contracts.recipes import ALLOCATION_ASKED_FIELDS, ALLOCATION_FIELDS
-from steelyard_common.errors import Conflict, NotFound
+from steelyard_common.errors import NotFound
 
 from ..domain.placement import Place
 from ..domain.values import as_uuid
@@ -134,10 +134,10 @@ def insert(connection: Connection, record: Mapping[str, Any]) -> None:
 
 def refuse_known(connection: Connection, record: Mapping[str, Any]) -> None:
     """What ``insert`` would say, of one that is not to be written. Errors: Conflict when uuid or name is taken."""
-    for column, word in (("uuid", "UUID"), ("name", "name")):
+    for column in ("uuid", "name"):
         ident = record.get(column)
         if ident is not None and _found(connection, ident, taken=False) is not None:
-            raise Conflict(f"An allocation with {word} {ident} already exists.")
+            raise changes.taken(f"allocations_{column}_key", record)
 
 
 def update(connection: Connection, row: Mapping[str, Any], delta: Mapping[str, Any], now: datetime) -> None:

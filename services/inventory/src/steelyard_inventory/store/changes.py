@@ -73,12 +73,17 @@ def delete(connection: Connection, table: Table, row: Record) -> None:
         raise InvalidRequest(f"{table.name} {row['uuid']} is still in use.") from error
 
 
+def taken(constraint: str, record: Record) -> Conflict:
+    """What is said of a record that breaks this constraint."""
+    about = _TAKEN.get(constraint)
+    return Conflict(about(record) if about else "This already exists.")
+
+
 def _write(connection: Connection, statement: Prepared, values: Record, record: Record) -> None:
     try:
         statement.run(connection, values)
     except psycopg.errors.UniqueViolation as error:
-        about = _TAKEN.get(error.diag.constraint_name or "")
-        raise Conflict(about(record) if about else "This already exists.") from error
+        raise taken(error.diag.constraint_name or "", record) from error
     except psycopg.errors.ForeignKeyViolation as error:
         gone = _GONE.get(error.diag.constraint_name or "")
         raise (gone(record) if gone else NotFound(f"Node {record.get('node_uuid')} could not be found.")) from error
