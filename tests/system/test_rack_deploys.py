@@ -18,7 +18,7 @@ from steelyard_rack.shelf import IMAGE
 
 from services.boot.tests.source_server import serving
 
-from .operator import Operator
+from .operator import Operator, Unexpected
 from .processes import kill
 
 WRITE = "deploy.execute_deploy_step write_image"
@@ -91,14 +91,19 @@ class Fleet:
 
     def see(self, state: str, names: list[str] | None = None, *, within_s: float = 180) -> list[dict[str, Any]]:
         wanted = self.names if names is None else names
-        return [
-            self.operator.wait(
+        return [self._see(name, state, within_s) for name in wanted]
+
+    def _see(self, name: str, state: str, within_s: float) -> dict[str, Any]:
+        """Raises Unexpected, which tells what the machine did last."""
+        try:
+            return self.operator.wait(
                 name,
                 lambda node: node["provision_state"] == state and node["reservation"] is None,
                 within_s=within_s,
             )
-            for name in wanted
-        ]
+        except Unexpected as error:
+            did = [(each["operation"], each["outcome"]) for each in self.rack.record(name)[-20:]]
+            raise Unexpected(f"{error}; its machine: {self.rack.machine(name)['stage']}; it did: {did}") from error
 
     def give_image(self, names: list[str] | None = None) -> None:
         patch = [{"op": "add", "path": "/instance_info", "value": image_of(self.rack)}]

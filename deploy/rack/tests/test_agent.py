@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from steelyard_rack.agent.answers import VERSION
+from steelyard_rack.boot.life import TRIES
 from steelyard_rack.faults import changed
 from steelyard_rack.hardware import Timings
 from steelyard_rack.machine import Action, Machine
@@ -33,7 +34,7 @@ FAST = Timings(power_on_s=(0.01, 0.01), power_off_s=(0.01, 0.01), soft_off_s=(0.
 @dataclass
 class Outside:
     """What machines call. ``beats``: bodies of heartbeats; ``addresses``: of lookups; ``deaf``: for so many call-backs
-    of an inspection."""
+    of an inspection; ``away``: for so many that ask for their first script."""
 
     url: str = ""
     token: str = "t" * 43
@@ -42,8 +43,12 @@ class Outside:
     found: list[dict[str, Any]] = field(default_factory=list)
     more_arguments: str = ""
     deaf: int = 0
+    away: int = 0
 
     async def script(self, _request: web.Request) -> web.Response:
+        if self.away:
+            self.away -= 1
+            return web.Response(status=503)
         lines = ["#!ipxe", f"kernel --name kernel /file ipa-api-url={self.url} {self.more_arguments}", "boot"]
         return web.Response(text="\n".join(lines))
 
@@ -314,6 +319,23 @@ async def _without_a_network_goes_on_with_its_disk(it: Stage) -> None:
     await it.reaches("nothing that boots")
 
 
+async def _tries_its_network_again(it: Stage) -> None:
+    it.outside.away = 3
+
+    await it.agent()
+
+    assert it.outside.away == 0
+    assert [outcome.endswith("status 503") for _, outcome in it.seen("boot")][:4] == [True] * 3 + [False]
+
+
+async def _goes_on_with_its_disk_in_the_end(it: Stage) -> None:
+    it.outside.away = 1_000
+    it.boot()
+    await it.reaches("the former owner's system")
+
+    assert it.outside.away == 1_000 - TRIES
+
+
 test_an_agent_writes_an_image_and_its_machine_boots_from_it = on_stage(_writes_an_image_and_boots_from_it)
 test_an_agent_is_as_strict_as_a_real_one_and_gone_without_power = on_stage(_is_as_strict_as_a_real_one)
 test_an_agent_says_what_is_wrong_with_an_image = on_stage(_says_what_is_wrong_with_an_image)
@@ -323,4 +345,6 @@ test_an_agent_calls_with_a_token_that_is_not_its_own = on_stage(_calls_with_a_to
 test_an_agent_leaves_after_a_rescue_and_a_lockdown = on_stage(_leaves_after_a_rescue_and_a_lockdown)
 test_an_agent_starts_an_instance = on_stage(_starts_an_instance_and_its_machine_keeps_its_power)
 test_an_agent_offers_what_it_does_not_lack = on_stage(_offers_what_it_does_not_lack)
+test_a_machine_whose_network_does_not_answer_tries_it_again = on_stage(_tries_its_network_again)
+test_a_machine_whose_network_never_answers_goes_on_with_its_disk = on_stage(_goes_on_with_its_disk_in_the_end)
 test_a_machine_without_a_network_goes_on_with_its_disk = on_stage(_without_a_network_goes_on_with_its_disk)

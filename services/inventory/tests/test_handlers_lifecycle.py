@@ -117,6 +117,31 @@ def test_a_provider_may_look_at_a_node(stage: Stage) -> None:
         stage.bus.request(subject, {"ident": "n2"}, timeout_s=5)
 
 
+def test_a_provider_may_ask_whether_a_step_that_came_again_is_waited_for_still(stage: Stage) -> None:
+    node = stage.add_node()
+    ask(stage, "set-power", ident=node, target="power on")
+    [message] = stage.sent(node)
+    [step] = message.steps
+
+    def is_out(workflow: str = message.workflow, index: int = step.index, attempt: int = step.attempt) -> bool:
+        subject = subjects.query("here", "inventory", subjects.STEP_IS_OUT)
+        asked = {"workflow": workflow, "index": index, "attempt": attempt}
+        return bool(orjson.loads(stage.bus.request(subject, asked, timeout_s=5))["out"])
+
+    assert is_out()
+    assert not is_out(attempt=step.attempt + 1)
+    assert not is_out(index=step.index + 1)
+    assert not is_out(workflow=node)
+
+    stage.answer(message, Again(after_s=0))
+    assert not is_out(), "it rests"
+    stage.tick()
+    assert not is_out()
+    assert is_out(attempt=step.attempt + 1)
+    stage.answer(stage.sent(node)[-1], Done())
+    assert not is_out(attempt=step.attempt + 1), "its workflow is over"
+
+
 def test_a_power_change_goes_the_whole_road_over_a_real_bus(database: Database, nats_bus: NatsBus, site: str) -> None:
     """Request, step, two slices, results, events; the engine's own thread wakes for the second slice."""
     node = "11111111-2222-3333-4444-555555555555"

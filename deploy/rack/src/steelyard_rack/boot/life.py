@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from ..agent.agent import Agent, Died
@@ -15,10 +18,14 @@ from ..machine import Machine
 from ..web import FetchFailed, Web
 from . import cd
 from .expanding import Settings
-from .ipxe import Broken, Image, Ipxe, Kernel, OwnDisk, Reboot
+from .ipxe import Broken, Image, Ipxe, Kernel, Outcome, OwnDisk, Reboot
 from .world import World
 
 POST_S, KERNEL_S = (15.0, 30.0), (8.0, 15.0)
+# Servers try again to boot from a network, or a BMC's disc, that does not answer, before they go on with what is next
+# in their order (HPE's "network boot retry": 20 times).
+AGAIN_S, TRIES = (5.0, 10.0), 20
+T = TypeVar("T")
 NOTHING = "nothing that boots"
 LOCAL = ("Hdd", "None", "Usb")
 NETWORK = ("Pxe", "UefiHttp")
@@ -69,11 +76,8 @@ class Life:
         if not self._world.boot_url or machine.faults.no_network:
             self._keep("DHCP", "no answer")
         else:
-            settings = Settings(
-                uuid=machine.identity.uuid, macs=machine.identity.macs, is_efi=machine.boot.mode == "UEFI"
-            )  # fmt: skip
             try:
-                outcome = await Ipxe(settings, self, self._world.spend).run(self._world.boot_url)
+                outcome = await self._patiently(self._ipxe)
             except FetchFailed as error:
                 self._keep("first script", str(error))
                 outcome = OwnDisk()
@@ -84,6 +88,20 @@ class Life:
             machine.stage = NOTHING
         else:
             await self._disk()
+
+    async def _ipxe(self) -> Outcome:
+        """Raises FetchFailed."""
+        identity = self._machine.identity
+        settings = Settings(uuid=identity.uuid, macs=identity.macs, is_efi=self._machine.boot.mode == "UEFI")
+        return await Ipxe(settings, self, self._world.spend).run(self._world.boot_url)
+
+    async def _patiently(self, boot: Callable[[], Awaitable[T]]) -> T:
+        """Raises FetchFailed at the last try."""
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(FetchFailed):
+                return await boot()
+            await self._world.spend(*AGAIN_S)
+        return await boot()
 
     async def _go_on(self, outcome: Kernel | Image | Reboot | Broken) -> None:
         match outcome:
@@ -112,16 +130,20 @@ class Life:
         """The first is booted; what an agent has to know may be on any."""
         arguments, parameters = "", dict[str, str]()
         for number, url in enumerate(urls):
-            with cd.new_file() as file:
-                try:
-                    await self._read(url, file.write)
-                except FetchFailed as error:
-                    self._machine.stage = f"boot failed: the disc cannot be read: {error}"
-                    return
-                disc = await asyncio.to_thread(cd.look, file)
+            try:
+                disc = await self._patiently(partial(self._disc, url))
+            except FetchFailed as error:
+                self._machine.stage = f"boot failed: the disc cannot be read: {error}"
+                return
             arguments = arguments if number else disc.arguments
             parameters |= disc.parameters
         await self._kernel(arguments, parameters)
+
+    async def _disc(self, url: str) -> cd.Disc:
+        """Raises FetchFailed."""
+        with cd.new_file() as file:
+            await self._read(url, file.write)
+            return await asyncio.to_thread(cd.look, file)
 
     async def _kernel(self, arguments: str, parameters: dict[str, str]) -> None:
         machine = self._machine

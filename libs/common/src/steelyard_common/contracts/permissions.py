@@ -34,7 +34,8 @@ ALL_VERBS = ("qry.*", "cmd.*")
 # What only those that touch hardware ask of inventory.
 LEASES = ("cmd.take-lease", "cmd.release-lease")
 ANNOUNCE = "cmd.announce"
-PROVIDER_ASKS = ("qry.node-for-provider", ANNOUNCE, *LEASES)
+STEP_IS_OUT = f"qry.{subjects.STEP_IS_OUT}"
+PROVIDER_ASKS = ("qry.node-for-provider", STEP_IS_OUT, ANNOUNCE, *LEASES)
 API = "$JS.API"
 
 
@@ -102,9 +103,9 @@ ROWS: Mapping[str, Row] = {
 def step_provider(name: str, *interfaces: str) -> Row:
     """A provider of somebody's own: runs steps of these interfaces, answers, and announces what it can.
 
-    It does so by a subject of its own: inventory knows by that who speaks.
+    It announces by a subject of its own: inventory knows by that who speaks.
     """
-    return Row(runs_steps_of=interfaces, asks={INVENTORY: (f"cmd.{ANNOUNCE_STEPS}.{name}",)})
+    return Row(runs_steps_of=interfaces, asks={INVENTORY: (f"cmd.{ANNOUNCE_STEPS}.{name}", STEP_IS_OUT)})
 
 
 def rows(step_providers: Mapping[str, Sequence[str]] | None = None) -> dict[str, Row]:

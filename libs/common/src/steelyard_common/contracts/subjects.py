@@ -26,6 +26,8 @@ def stream_subjects(site: str, stream: str) -> list[str]:
 
 # A step provider of somebody's own announces itself at ``cmd.announce-steps.<its user>``: only that user may.
 ANNOUNCE_STEPS = "announce-steps"
+# Asked of inventory by a provider whose step came again: is it waited for still?
+STEP_IS_OUT = "step-is-out"
 
 
 def query(site: str, service: str, verb: str) -> str:

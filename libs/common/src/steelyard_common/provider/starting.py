@@ -15,6 +15,7 @@ from ..runner import ServiceSpec
 from ..settings import CommonSettings, env, positive
 from .announcing import Announcer
 from .slices import Functions
+from .standing import Standing
 from .stepping import StepProvider, consume
 
 
@@ -41,7 +42,10 @@ def now() -> datetime:
 
 def provide(parts: Parts, bus: Bus, settings: ProviderSettings, offer: Offer, functions: Functions) -> None:
     """Take steps from now on, and say so."""
-    provider = StepProvider(bus, functions, site=settings.site, service=offer.service, instance=settings.instance)
+    provider = StepProvider(
+        bus, functions,
+        site=settings.site, service=offer.service, instance=settings.instance, is_out=Standing(bus, settings.site),
+    )  # fmt: skip
     consume(bus, provider, site=settings.site, interfaces=offer.provides, workers=settings.step_workers)
     announcer = Announcer(
         bus, offer,

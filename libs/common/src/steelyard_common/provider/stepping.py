@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import orjson
 
@@ -17,13 +17,19 @@ from .slices import Functions, Slice
 
 log = get_logger(__name__)
 BUG_TRIES = 8  # deliveries: a replica that is being updated has half a minute to be whole again
+ASK_TRIES = 6  # deliveries, within ten seconds: then it runs, and looks first, though nobody said that it should
+IsOut = Callable[[StepMessage], bool]
 
 
 class StepProvider:
-    """``service``: in words, for who asks for a step that is not there."""
+    """``service``: in words, for who asks for a step that is not there. ``is_out``: whether the answer to a message
+    that came again is waited for still; may raise Unavailable."""
 
-    def __init__(self, bus: Bus, functions: Functions, *, site: str, service: str, instance: str) -> None:
-        self._bus, self._functions = bus, functions
+    def __init__(
+        self, bus: Bus, functions: Functions, *, site: str, service: str, instance: str,
+        is_out: IsOut = lambda _message: True,
+    ) -> None:  # fmt: skip
+        self._bus, self._functions, self._is_out = bus, functions, is_out
         self._site, self._service, self._instance = site, service, instance
 
     def handle(self, delivery: Delivery) -> None:
@@ -33,6 +39,9 @@ class StepProvider:
         message is to be given again.
         """
         message = StepMessage.from_dict(delivery.body)
+        if delivery.num_delivered > 1 and not self._is_wanted(message, delivery.num_delivered):
+            log.info("a step that came again was answered before", workflow=message.workflow, node=message.node["uuid"])
+            return
         outcomes: list[Outcome] = []
         for step in message.steps:
             piece = Slice(
@@ -50,6 +59,15 @@ class StepProvider:
             if not isinstance(result, Done):
                 break
         self._answer(message, outcomes)
+
+    def _is_wanted(self, message: StepMessage, times: int) -> bool:
+        """Errors: Unavailable."""
+        try:
+            return self._is_out(message)
+        except Unavailable:
+            if times < ASK_TRIES:
+                raise
+            return True
 
     def _run(self, piece: Slice) -> StepResult:
         step = piece.step

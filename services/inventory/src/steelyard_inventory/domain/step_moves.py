@@ -19,9 +19,14 @@ REFUSED = "refused"  # in the memo of the step that waits for an agent
 
 
 def is_expected(run: Run, outcome: Outcome) -> bool:
-    if run.status is not Status.RUNNING or outcome.index != run.current_step or outcome.index >= len(run.steps):
+    return is_out(run, outcome.index, outcome.attempt)
+
+
+def is_out(run: Run, index: int, attempt: int) -> bool:
+    """Whether an answer to this dispatch of a step is still waited for."""
+    if run.status is not Status.RUNNING or index != run.current_step or index >= len(run.steps):
         return False
-    return run.current.status is StepStatus.DISPATCHED and run.current.attempt == outcome.attempt
+    return run.current.status is StepStatus.DISPATCHED and run.current.attempt == attempt
 
 
 def step_done(

@@ -61,6 +61,14 @@ class SignalSchema(IdentSchema):
     data = fields.Dict(allow_none=True, load_default=None)
 
 
+class StepSchema(_Schema):
+    """One dispatch of a step."""
+
+    workflow = fields.UUID(required=True)
+    index = fields.Integer(required=True, strict=True)
+    attempt = fields.Integer(required=True, strict=True)
+
+
 class BootModeSchema(IdentSchema):
     target = fields.String(required=True)
 
@@ -182,6 +190,12 @@ def endpoints(site: str, lifecycle: Lifecycle, leases: Leases) -> Sequence[Endpo
             subject=subjects.query(site, "inventory", "node-for-provider"),
             handler=lambda request: {"node": leases.node(request.body["ident"])},
             schema=IdentSchema,
+        ),
+        Endpoint(
+            subject=subjects.query(site, "inventory", subjects.STEP_IS_OUT),
+            handler=lambda request: {"out": lifecycle.is_out(
+                str(request.body["workflow"]), request.body["index"], request.body["attempt"])},
+            schema=StepSchema,
         ),
     ]  # fmt: skip
 

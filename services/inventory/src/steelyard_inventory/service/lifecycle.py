@@ -19,6 +19,7 @@ from steelyard_common.errors import NotFound, SteelyardError
 from ..domain import verbs, workflows
 from ..domain.progress import ask_abort, signal
 from ..domain.runs import Run
+from ..domain.step_moves import is_out
 from ..domain.transitions import Event, verb
 from ..domain.verbs import Intent
 from ..store import locks, quotas
@@ -114,6 +115,11 @@ class Lifecycle:
         """Wake the node's step that waits for ``name``. → whether one did"""
         now = self._clock()
         return self._change_active(ident, lambda run: signal(run, name, now, data), now)
+
+    def is_out(self, workflow: str, index: int, attempt: int) -> bool:
+        """Whether the answer to this dispatch of a step is waited for still."""
+        with self._database.read() as connection:
+            return any(is_out(run, index, attempt) for run in store.read_runs(connection, [workflow]))
 
     def _change_active(self, ident: str, change: Callable[[Run], Run], now: datetime) -> bool:
         """Change the node's unfinished workflows; the engine does the rest when it looks."""
