@@ -15,8 +15,7 @@ from steelyard_common.errors import CommitUnknown, DeviceRefused, InvalidRequest
 from steelyard_common.provider import Announcer, Slice, StepProvider, consume
 from steelyard_common.provider.fakes import only_fakes_switched, switched
 from steelyard_common.provider.slices import by_implementation, nothing_to_do, refusing
-from steelyard_common.provider.standing import Standing
-from steelyard_common.provider.stepping import ASK_TRIES, BUG_TRIES, IsOut
+from steelyard_common.provider.stepping import BUG_TRIES
 from steelyard_common.provider.testing import StepEngine, node
 from steelyard_common.testing import SetClock, eventually
 
@@ -77,59 +76,6 @@ def test_a_message_that_comes_twice_is_answered_once(engine: StepEngine) -> None
     first, second = engine.deliver(message), engine.deliver(message, times=2)
 
     assert (first, second, len(engine.bus.published)) == (Done(), Done(), 1)
-
-
-def _provider(bus: MemoryBus, ran: list[str], is_out: IsOut) -> StepProvider:
-    def run(piece: Slice) -> Done:
-        ran.append(piece.step.name)
-        return Done()
-
-    return StepProvider(
-        bus, {("deploy", "deploy"): run}, site="local", service="boot", instance="boot-1.test", is_out=is_out
-    )
-
-
-@pytest.mark.parametrize(("is_out", "runs"), [(True, ["deploy"] * 2), (False, ["deploy"])])
-def test_a_message_that_comes_again_is_run_only_if_its_answer_is_waited_for_still(
-    memory_bus: MemoryBus, clock: SetClock, is_out: bool, runs: list[str]
-) -> None:
-    ran: list[str] = []
-    asked: list[Any] = []
-
-    def tell(request: Request) -> dict[str, Any]:
-        asked.append(request.body)
-        return {"out": is_out}
-
-    memory_bus.serve(
-        "inventory", [Endpoint(subject=subjects.query("local", "inventory", subjects.STEP_IS_OUT), handler=tell)]
-    )
-    provider = _provider(memory_bus, ran, Standing(memory_bus, "local"))
-    engine = StepEngine(provider=provider, bus=memory_bus, clock=clock)
-    message = engine.dispatch(_node(), "deploy", "deploy")
-
-    engine.deliver(message)
-    assert asked == []
-    engine.deliver(message, times=2)
-
-    assert ran == runs
-    assert asked == [{"workflow": engine.workflow, "index": 0, "attempt": 1}]
-
-
-def test_a_message_that_comes_again_waits_a_moment_for_somebody_who_knows_and_is_run_then(
-    memory_bus: MemoryBus, clock: SetClock
-) -> None:
-    ran: list[str] = []
-    provider = _provider(memory_bus, ran, Standing(memory_bus, "local"))
-    engine = StepEngine(provider=provider, bus=memory_bus, clock=clock)
-    message = engine.dispatch(_node(), "deploy", "deploy")
-
-    for times in range(2, ASK_TRIES):
-        with pytest.raises(Unavailable):
-            engine.deliver(message, times=times)
-    assert ran == []
-
-    assert engine.deliver(message, times=ASK_TRIES) == Done()
-    assert ran == ["deploy"]
 
 
 def test_a_step_that_nobody_wrote_fails_for_good(engine: StepEngine) -> None:

@@ -17,7 +17,7 @@ from .slices import Functions, Slice
 
 log = get_logger(__name__)
 BUG_TRIES = 8  # deliveries: a replica that is being updated has half a minute to be whole again
-ASK_TRIES = 6  # deliveries, within ten seconds: then it runs, and looks first, though nobody said that it should
+ASK_TRIES = 10  # deliveries, a minute in all: then it runs, though nobody could say that it should
 IsOut = Callable[[StepMessage], bool]
 
 
