@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,55 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
-from steelyard_boot.domain.lookup_config import AgentRules
 from steelyard_boot.domain.refusals import of_heartbeat
-from steelyard_boot.handlers.agents import endpoints
-from steelyard_boot.service.agents import Agents
-from steelyard_boot.service.inventory import Inventory
-from steelyard_boot.service.refusals import Refusals
-from steelyard_boot.testing_inventory import SITE, InventoryTwin
 from steelyard_common.bus import MemoryBus
-from steelyard_common.certificates import certificate_pem, new_key, self_signed
 from steelyard_common.db import Database
 from steelyard_common.errors import Busy, InvalidRequest, NotFound, SteelyardError, Unavailable
-from steelyard_common.secrets import MASK, Sealer
+from steelyard_common.secrets import MASK
 from steelyard_common.testing import SetClock
 
-NODE, OTHER, NOBODY = (str(uuid.UUID(int=number)) for number in (1, 2, 3))
-URL = "https://192.0.2.7:9999"
-API = {"minor": 115, "base_url": "http://api.example:6385"}
-CA, OTHER_CA = (certificate_pem(self_signed("agent", new_key())).decode() for _ in range(2))
-SEALER = Sealer.from_text(Sealer.new_key())
-
-
-class Ground:
-    """Agents behind the bus, with a twin of inventory."""
-
-    def __init__(self, database: Database, bus: MemoryBus, clock: SetClock, *, require_tls: bool = True) -> None:
-        self.bus, self.database, self.clock = bus, database, clock
-        self.inventory = InventoryTwin(bus, {NODE: {"name": "n1"}, OTHER: {"name": "n2"}})
-        inventory = Inventory(bus, SITE)
-        self.came: list[tuple[str, str]] = []
-        self.noted: list[tuple[str, str]] = []
-        self.agents = Agents(
-            database, SEALER, inventory, clock, AgentRules(), require_tls=require_tls,
-            came=lambda node, how: self.came.append((node, how)),
-            refusals=Refusals(inventory, clock, lambda node, why: self.noted.append((node, why))),
-        )  # fmt: skip
-        bus.serve("boot", endpoints(SITE, self.agents))
-
-    def lookup(self, node: str = NODE, minor: int = 115, addresses: Sequence[str] = ()) -> dict[str, Any]:
-        body = {"api": API | {"minor": minor}, "node_uuid": node, "addresses": list(addresses)}
-        answer: dict[str, Any] = orjson.loads(self.bus.request(f"{SITE}.boot.cmd.agent-lookup", body, timeout_s=5))
-        return answer
-
-    def token(self, node: str = NODE) -> str:
-        given: str = self.lookup(node)["config"]["agent_token"]
-        return given
-
-    def beat(self, token: str, ident: str = NODE, url: str = URL, **more: Any) -> None:
-        body = {"ident": ident, "url": url, "token": token, "version": "13.0.0", **more}
-        self.bus.request(f"{SITE}.boot.cmd.agent-heartbeat", body, timeout_s=5)
+from services.boot.tests.agent_ground import CA, NOBODY, NODE, OTHER, OTHER_CA, SEALER, URL, Ground
 
 
 @pytest.fixture
@@ -303,6 +261,7 @@ class Story:
         self.foreign = ground.token(OTHER)
         self.good: str | None = None
         self.old: list[str] = []
+        self.requests, self.issued_to, self.is_heard = 0, "", False
         self.is_medium, self.boot = False, 0
 
     @property
@@ -310,15 +269,24 @@ class Story:
         return f"https://192.0.2.7:{10_000 + self.boot}"
 
     def lookup(self) -> None:
-        token = self.ground.token()
+        self.requests += 1
+        token = self.ground.token(request_id=f"req-{self.requests}")
         assert (token == MASK) is (self.good is not None)
-        self.good = self.good or token
+        if self.good is None:
+            self.good, self.issued_to, self.is_heard = token, f"req-{self.requests}", False
+
+    def again(self) -> None:
+        """The request that the token was told to is told twice."""
+        if self.issued_to:
+            token = self.ground.token(request_id=self.issued_to)
+            assert token == (MASK if self.is_heard else self.good)
 
     def beat(self) -> None:
         if self.good is None:
             return
         seen = len(self.ground.inventory.observed)
         self.ground.beat(self.good, url=self.url)
+        self.is_heard = True
         assert len(self.ground.inventory.observed) == seen + 1
         self._refused(self.good, "https://192.0.2.66:9999")
 
@@ -348,7 +316,7 @@ class Story:
 
     def _lose(self) -> None:
         self.old += [self.good] if self.good is not None else []
-        self.good = None
+        self.good, self.issued_to = None, ""
 
     def _refused(self, token: str, url: str) -> None:
         seen = len(self.ground.inventory.observed)
@@ -357,10 +325,10 @@ class Story:
         assert len(self.ground.inventory.observed) == seen
 
 
-EVENTS = ["lookup", "beat", "strangers", "off", "prepare", "medium"]
+EVENTS = ["lookup", "again", "beat", "strangers", "off", "prepare", "medium"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(EVENTS), max_size=14))
 def test_whatever_happens_only_the_present_boots_agent_is_believed(ground: Ground, events: list[str]) -> None:
     story = Story(ground)

@@ -23,7 +23,8 @@ class AgentRules:
 
 
 def lookup_config(rules: AgentRules, token: str | None, management: str | None) -> dict[str, Any]:
-    """``token``: in the clear once, ``******`` from then on, None for those too old to be given one."""
+    """``token``: in the clear for the request that it was issued to, ``******`` for others, None for those too old to
+    be given one."""
     return {
         "metrics": {
             "backend": "noop", "prepend_host": False, "prepend_uuid": False, "prepend_host_reverse": True,

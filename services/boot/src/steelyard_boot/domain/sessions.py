@@ -1,7 +1,8 @@
 """Agent sessions: which token is out for a node, and which heartbeat is believed (lifecycle facts §12). Pure.
 
-Rule 1  A token is issued exactly once per boot: who asks again is told ``******``. A new one only after the node was
-        switched off or prepared anew (``boot`` differs, or the session was begun anew).
+Rule 1  A token is issued exactly once per boot, to one request: who asks again is told ``******``. That very request,
+        asked again because its answer was lost, is told the same token till its agent is heard of. A new one only
+        after the node was switched off or prepared anew (``boot`` differs, or the session was begun anew).
 Rule 2  A token that was made before the boot (it travels on virtual media) is never issued, and outlives a reboot.
 Rule 3  Address and certificate of the agent are taken once per boot; whoever comes with others is refused.
 """
@@ -29,12 +30,15 @@ _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFI
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """One row of ``agents``. ``token`` is sealed; ``boot`` None: it belongs to whichever boot of the node is next."""
+    """One row of ``agents``. ``token`` is sealed; ``boot`` None: it belongs to whichever boot of the node is next.
+
+    ``issued_to``: the id of the request that the token was told to; None: it was told to none, or to an unknown one."""
 
     node_uuid: str
     token: str | None = field(default=None, repr=False)
     pregenerated: bool = False
     issued_at: datetime | None = None
+    issued_to: str | None = None
     boot: str | None = None
     url: str | None = None
     verify_ca: str | None = field(default=None, repr=False)
@@ -84,7 +88,17 @@ def of_boot(session: Session, boot: str | None) -> Session:
         session, boot=now, url=None, verify_ca=None, version=None, status=None, status_message=None, versions={},
         last_heartbeat_at=None,
     )  # fmt: skip
-    return left if session.pregenerated else replace(left, token=None, issued_at=None)
+    return left if session.pregenerated else replace(left, token=None, issued_at=None, issued_to=None)
+
+
+def is_of(session: Session, request_id: str) -> bool:
+    """The token that is out was issued to this request. Nobody is one without an id."""
+    return bool(request_id) and session.issued_to == request_id and not session.pregenerated
+
+
+def is_told_again(session: Session, request_id: str) -> bool:
+    """This request may never have had its answer: nobody was heard of since who has the token."""
+    return is_of(session, request_id) and session.token is not None and session.last_heartbeat_at is None
 
 
 def take(

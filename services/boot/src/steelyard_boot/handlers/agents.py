@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import orjson
 from marshmallow import EXCLUDE, Schema, fields
-from steelyard_common.bus import Endpoint, Request
+from steelyard_common.bus import CALLER, Endpoint, Request
 from steelyard_common.contracts import subjects
 
 from ..service.agents import Agents
@@ -53,9 +54,14 @@ def endpoints(site: str, agents: Agents) -> Sequence[Endpoint]:
     return [
         Endpoint(
             subject=subjects.command(site, SERVICE, "agent-lookup"), schema=LookupSchema,
-            handler=lambda request: agents.lookup(request.body),
+            handler=lambda request: agents.lookup(request.body, _request_id(request)),
         ),
         Endpoint(
             subject=subjects.command(site, SERVICE, "agent-heartbeat"), schema=HeartbeatSchema, handler=heartbeat
         ),
     ]  # fmt: skip
+
+
+def _request_id(request: Request) -> str:
+    """Of the HTTP request behind it: the gateway makes a new one for each, and no client chooses it. Empty: unknown."""
+    return str(orjson.loads(request.headers.get(CALLER) or "{}").get("request_id") or "")

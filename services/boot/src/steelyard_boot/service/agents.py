@@ -1,61 +1,33 @@
 """Agents: whose token is out, who is alive (lifecycle facts §12). What a step does with an agent: service/inband.
 
-Lookups and heartbeats that come together share a transaction here and a message to inventory.
+Heartbeats that come together share a transaction here and a message to inventory, as lookups do (service/lookups).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from steelyard_common.combining import Combiner
-from steelyard_common.db import Database, Transaction
+from steelyard_common.db import Database
 from steelyard_common.errors import Busy, InvalidRequest, NotFound, SteelyardError
 from steelyard_common.provider import Clock
-from steelyard_common.secrets import MASK, Sealer
-from steelyard_common.telemetry import get_logger
+from steelyard_common.secrets import Sealer
 
-from ..domain.lookup_config import AgentRules, lookup_config
+from ..domain.lookup_config import AgentRules
 from ..domain.reverse import Called
 from ..domain.sessions import NOT_BELIEVED, Beat, Session, check_url, new_token, notes, of_boot, take
 from ..store import agents as store
 from .inventory import Inventory
+from .lookups import Came, Lookups
 from .refusals import Refusals
 
-log = get_logger(__name__)
-TOKENS_SINCE = 62  # microversion that can be given a token
-LOOKUP, HEARTBEAT = "lookup", "heartbeat"
-MOST_OWNERS = 8  # of one ramdisk's NICs: who asks is not signed in
-Came = Callable[[str, str], None]
+HEARTBEAT = "heartbeat"
 # What inventory makes of a heartbeat (its domain/ramdisks.Taken).
 TAKEN, BUSY, STALE, UNKNOWN = "taken", "busy", "stale", "unknown"
-
-
-@dataclass
-class _Lookup:
-    """A lookup on its way through a batch. ``found``: its node as inventory tells it; ``token``: in the clear when it
-    was issued to this one."""
-
-    asked: Mapping[str, Any]
-    found: dict[str, Any] = field(default_factory=dict)
-    token: str | None = field(default=None, repr=False)
-    is_late: bool = False  # somebody else was given the token of this boot
-
-    @property
-    def node_uuid(self) -> str:
-        return str(self.found["node"]["uuid"])
-
-    @property
-    def is_first(self) -> bool:
-        """Of this boot: a token was issued to it."""
-        return self.token not in (None, MASK)
-
-    @property
-    def issues(self) -> bool:
-        return bool(self.asked["api"]["minor"] >= TOKENS_SINCE)
 
 
 class Agents:
@@ -68,22 +40,16 @@ class Agents:
         require_tls: bool = True, came: Came = lambda _node, _how: None, refusals: Refusals | None = None,
     ) -> None:  # fmt: skip
         self._database, self._sealer, self._inventory, self._clock = database, sealer, inventory, clock
-        self._rules, self._require_tls, self._came = rules, require_tls, came
+        self._require_tls, self._came = require_tls, came
         self._refusals = refusals or Refusals(inventory, clock)
-        self._lookups: Combiner[_Lookup] = Combiner(self._issue)
+        self._lookups = Lookups(database, sealer, inventory, clock, rules, came=came, refusals=self._refusals)
         self._beats: Combiner[Beat] = Combiner(self._take)
 
     # ---- what agents say
 
-    def lookup(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """``asked``: {api, addresses, node_uuid}. → {node, config}. Errors: NotFound."""
-        ticket = _Lookup(asked)
-        self._lookups.submit(ticket)
-        node = ticket.found["node"]
-        if ticket.token is not None:
-            node["driver_internal_info"]["agent_secret_token"] = MASK
-        config = lookup_config(self._rules, ticket.token, ticket.found.get("management"))
-        return {"node": node, "config": config}
+    def lookup(self, asked: Mapping[str, Any], request_id: str = "") -> dict[str, Any]:
+        """See ``Lookups.answer``."""
+        return self._lookups.answer(asked, request_id)
 
     def heartbeat(self, ident: str, beat: Mapping[str, Any]) -> None:
         """``beat``: the fields of ``Beat`` but for the node. Errors: NotFound, InvalidRequest, Busy."""
@@ -182,51 +148,6 @@ class Agents:
             return str(UUID(ident))
         except ValueError:
             return self._inventory.node_uuid(ident)
-
-    def _issue(self, batch: list[_Lookup]) -> list[SteelyardError | None]:
-        """Give each its token, if it is the first to ask in this boot of the node."""
-        now = self._clock()
-        errors: list[SteelyardError | None] = [None] * len(batch)
-        nodes, several = self._inventory.ramdisk_nodes([ticket.asked for ticket in batch])
-        for index, found in enumerate(nodes):
-            if found is None:
-                errors[index] = NotFound("No node was found for this ramdisk, or it expects none")
-            else:
-                batch[index].found = found
-        admitted = [ticket for ticket in batch if ticket.found]
-        if admitted:
-            with self._database.begin() as transaction:
-                left = self._issue_to(transaction, admitted, now)
-                # Somebody else was faster with a session for these: theirs is taken as it is.
-                self._issue_to(transaction, left, now)
-        for node in dict.fromkeys(each.node_uuid for each in admitted if each.is_first):
-            self._came(node, LOOKUP)
-        self._refusals.of_lookups({each.node_uuid for each in admitted if each.is_late})
-        pairs = zip(batch, several, strict=True)
-        self._refusals.of_several({n: each.asked["addresses"] for each, named in pairs for n in named[:MOST_OWNERS]})
-        return errors
-
-    def _issue_to(self, transaction: Transaction, batch: Sequence[_Lookup], now: datetime) -> list[_Lookup]:
-        """→ those whose session was made by somebody else meanwhile."""
-        if not batch:
-            return []
-        known = store.take(transaction.connection, sorted({each.node_uuid for each in batch}))
-        changed: dict[str, Session] = {}
-        for ticket in batch:
-            node = ticket.node_uuid
-            found = changed.get(node) or known.get(node) or Session(node_uuid=node, created_at=now)
-            session = of_boot(found, ticket.found["boot"])
-            ticket.token = MASK if session.token is not None else None
-            ticket.is_late = session.token is not None and not session.pregenerated
-            if session.token is None and ticket.issues:
-                ticket.token = new_token()
-                session = replace(session, token=self._sealer.seal(ticket.token), issued_at=now)
-            if session != known.get(node):
-                changed[node] = session
-        store.write(transaction.connection, [each for node, each in changed.items() if node in known])
-        new = [each for node, each in changed.items() if node not in known]
-        lost = {each.node_uuid for each in new} - store.add(transaction.connection, new)
-        return [ticket for ticket in batch if ticket.node_uuid in lost]
 
     def _take(self, batch: list[Beat]) -> list[SteelyardError | None]:
         """What is believed is written here first, so that who is woken by inventory finds it."""

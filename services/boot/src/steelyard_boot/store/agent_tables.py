@@ -9,8 +9,9 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 def agents_table(metadata: MetaData) -> Table:
     """One row a node that an agent was, or will be, booted on. No column that a heartbeat changes has an index.
 
-    ``token`` is sealed; ``boot``: the boot of the node that it was given to, as inventory names it. ``versions``: kind
-    of steps → the hardware managers' versions. ``reverse_url``: boot calls the agent there; ``poll_at``: when next.
+    ``token`` is sealed; ``boot``: the boot of the node that it was given to, as inventory names it; ``issued_to``: the
+    request. ``versions``: kind of steps → the hardware managers' versions. ``reverse_url``: boot calls the agent there;
+    ``poll_at``: when next.
     """
     return Table(
         "agents", metadata,
@@ -30,5 +31,6 @@ def agents_table(metadata: MetaData) -> Table:
         Column("poll_at", DateTime(timezone=True)),
         Column("poll_failures", Integer, nullable=False, server_default=text("0")),
         Column("created_at", DateTime(timezone=True), nullable=False),
+        Column("issued_to", Text),
         postgresql_with={"fillfactor": 70},
     )  # fmt: skip
