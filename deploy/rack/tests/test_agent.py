@@ -1,172 +1,16 @@
-"""Machines that boot an agent: a rack in this process, and a boot service and an API of a few lines for it to call."""
+"""Agents of simulated machines."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
-import hashlib
 import io
-import ssl
 import tarfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from steelyard_rack.agent.answers import VERSION
-from steelyard_rack.boot.life import TRIES
-from steelyard_rack.faults import changed
-from steelyard_rack.hardware import Timings
-from steelyard_rack.machine import Action, Machine
-from steelyard_rack.plan import Plan
-from steelyard_rack.rack import Rack
 
-DEADLINE_S = 60.0
-IMAGE = b"an image" * 1000
-SUM = hashlib.sha256(IMAGE).hexdigest()
-FAST = Timings(power_on_s=(0.01, 0.01), power_off_s=(0.01, 0.01), soft_off_s=(0.01, 0.01))
-
-
-@dataclass
-class Outside:
-    """What machines call. ``beats``: bodies of heartbeats; ``addresses``: of lookups; ``deaf``: for so many call-backs
-    of an inspection; ``away``: for so many that ask for their first script."""
-
-    url: str = ""
-    token: str = "t" * 43
-    beats: list[dict[str, Any]] = field(default_factory=list)
-    addresses: list[str] = field(default_factory=list)
-    found: list[dict[str, Any]] = field(default_factory=list)
-    more_arguments: str = ""
-    deaf: int = 0
-    away: int = 0
-
-    async def script(self, _request: web.Request) -> web.Response:
-        if self.away:
-            self.away -= 1
-            return web.Response(status=503)
-        lines = ["#!ipxe", f"kernel --name kernel /file ipa-api-url={self.url} {self.more_arguments}", "boot"]
-        return web.Response(text="\n".join(lines))
-
-    async def file(self, _request: web.Request) -> web.Response:
-        return web.Response(body=IMAGE)
-
-    async def lookup(self, request: web.Request) -> web.Response:
-        self.addresses.append(request.query["addresses"])
-        config = {"heartbeat_timeout": 300, "agent_token": self.token}
-        return web.json_response({"node": {"uuid": "n-1"}, "config": config})
-
-    async def heartbeat(self, request: web.Request) -> web.Response:
-        self.beats.append(await request.json())
-        return web.Response(status=202)
-
-    async def inspection(self, request: web.Request) -> web.Response:
-        if self.deaf:
-            self.deaf -= 1
-            return web.Response(status=404)
-        self.found.append(await request.json())
-        return web.json_response({"uuid": "n-1"}, status=202)
-
-
-@dataclass
-class Stage:
-    rack: Rack
-    outside: Outside
-    session: aiohttp.ClientSession
-
-    @property
-    def machine(self) -> Machine:
-        return self.rack.units["rack-0001"].machine
-
-    def fault(self, **faults: object) -> None:
-        self.machine.set_faults(changed(self.machine.faults, faults), self.rack.clock())
-
-    def boot(self, device: str = "Pxe") -> None:
-        self.machine.boot.target, self.machine.boot.enabled = device, "Once"
-        self.machine.act(Action.ON, self.rack.clock())
-
-    async def agent(self) -> None:
-        """It boots and is heard of."""
-        self.boot()
-        await until(lambda: bool(self.outside.beats))
-
-    async def run(self, name: str, *, wait: bool = True, token: str | None = None, **params: Any) -> tuple[int, Any]:
-        beat = self.outside.beats[-1]
-        context = ssl.create_default_context(cadata=beat["agent_verify_ca"])
-        query = {"wait": str(wait).lower(), "agent_token": token or beat["agent_token"]}
-        url = f"{beat['callback_url']}/v1/commands/"
-        body = {"name": name, "params": params}
-        async with self.session.post(url, json=body, params=query, ssl=context) as answer:
-            return answer.status, await answer.json()
-
-    async def step(self, step: str, **args: Any) -> tuple[int, Any]:
-        return await self.run("deploy.execute_deploy_step", step={"step": step, "args": args}, deploy_version=VERSION)
-
-    async def reaches(self, stage: str) -> None:
-        await until(lambda: self.machine.stage == stage)
-
-    async def without_power(self) -> None:
-        """What was on its way when the cord was pulled has come, and is forgotten."""
-        self.machine.pull_power(self.rack.clock())
-        await self.gone()
-        self.outside.beats.clear()
-
-    async def gone(self) -> None:
-        """Soon nobody answers where the agent was."""
-        async with asyncio.timeout(DEADLINE_S):
-            with contextlib.suppress(aiohttp.ClientError):
-                while True:
-                    await self.run("standby.sync")
-
-    def seen(self, protocol: str = "agent") -> list[tuple[str, str]]:
-        return [(each.operation, each.outcome) for each in self.rack.record.entries() if each.protocol == protocol]
-
-
-async def until(check: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not check():
-            await asyncio.sleep(0.005)
-
-
-@asynccontextmanager
-async def stage(**plan: Any) -> AsyncIterator[Stage]:
-    outside = Outside()
-    app = web.Application()
-    app.router.add_get("/boot.ipxe", outside.script)
-    app.router.add_get("/file", outside.file)
-    app.router.add_get("/v1/lookup", outside.lookup)
-    app.router.add_post("/v1/heartbeat/n-1", outside.heartbeat)
-    app.router.add_post("/found", outside.inspection)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    outside.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    given = {"boot_url": f"{outside.url}/boot.ipxe", "pace": 0.001, "timings": FAST, **plan}
-    rack = Rack(Plan(machines=2, redfish_port=0, ipmi_port=0, base_address="127.0.0.1", **given))
-    await rack.open()
-    try:
-        async with aiohttp.ClientSession() as session:
-            yield Stage(rack, outside, session)
-    finally:
-        await rack.close()
-        await runner.cleanup()
-
-
-def on_stage(test: Callable[[Stage], Awaitable[None]]) -> Callable[[], None]:
-    """A test that runs in an event loop."""
-
-    def run() -> None:
-        async def inside() -> None:
-            async with stage() as made:
-                await test(made)
-
-        asyncio.run(inside())
-
-    return run
+from .agent_stage import IMAGE, SUM, Stage, on_stage, until
 
 
 async def _writes_an_image_and_boots_from_it(it: Stage) -> None:
@@ -307,35 +151,6 @@ async def _offers_what_it_does_not_lack(it: Stage) -> None:
         assert [step["step"] for step in listed] == (["kexec_instance"] if has else [])
 
 
-async def _without_a_network_goes_on_with_its_disk(it: Stage) -> None:
-    it.fault(no_network=True)
-    it.boot()
-    await it.reaches("the former owner's system")
-    assert it.seen("boot") == [("DHCP", "no answer")]
-
-    it.machine.pull_power(it.rack.clock())
-    it.machine.disk.wipe(0.0, whole=False)
-    it.boot("Hdd")
-    await it.reaches("nothing that boots")
-
-
-async def _tries_its_network_again(it: Stage) -> None:
-    it.outside.away = 3
-
-    await it.agent()
-
-    assert it.outside.away == 0
-    assert [outcome.endswith("status 503") for _, outcome in it.seen("boot")][:4] == [True] * 3 + [False]
-
-
-async def _goes_on_with_its_disk_in_the_end(it: Stage) -> None:
-    it.outside.away = 1_000
-    it.boot()
-    await it.reaches("the former owner's system")
-
-    assert it.outside.away == 1_000 - TRIES
-
-
 test_an_agent_writes_an_image_and_its_machine_boots_from_it = on_stage(_writes_an_image_and_boots_from_it)
 test_an_agent_is_as_strict_as_a_real_one_and_gone_without_power = on_stage(_is_as_strict_as_a_real_one)
 test_an_agent_says_what_is_wrong_with_an_image = on_stage(_says_what_is_wrong_with_an_image)
@@ -345,6 +160,3 @@ test_an_agent_calls_with_a_token_that_is_not_its_own = on_stage(_calls_with_a_to
 test_an_agent_leaves_after_a_rescue_and_a_lockdown = on_stage(_leaves_after_a_rescue_and_a_lockdown)
 test_an_agent_starts_an_instance = on_stage(_starts_an_instance_and_its_machine_keeps_its_power)
 test_an_agent_offers_what_it_does_not_lack = on_stage(_offers_what_it_does_not_lack)
-test_a_machine_whose_network_does_not_answer_tries_it_again = on_stage(_tries_its_network_again)
-test_a_machine_whose_network_never_answers_goes_on_with_its_disk = on_stage(_goes_on_with_its_disk_in_the_end)
-test_a_machine_without_a_network_goes_on_with_its_disk = on_stage(_without_a_network_goes_on_with_its_disk)
