@@ -11,6 +11,7 @@ import pytest
 from steelyard_api_gateway.main import TABLES
 from steelyard_api_gateway.testing import Api, Others, fault, make_api, message
 from steelyard_common.bus import CALLER, MemoryBus
+from steelyard_common.errors import OutcomeUnknown
 
 UUID = "5c217000-0000-4000-8000-000000000001"
 MAC = "52:54:00:00:00:01"
@@ -180,6 +181,61 @@ def test_ramdisks_need_no_credentials_where_everybody_else_does(bus: MemoryBus, 
     assert (who["user"], who["roles"]) == (None, [])
     for path in ("/v1/nodes", MEDIA, f"{N}/methods", "/v1/heartbeat", "/v1/lookup/x"):
         assert locked("GET", path).status_code == 401
+
+
+class LosesOne(MemoryBus):
+    """The answer to the first command of each kind in ``loses`` does not come: it was taken all the same."""
+
+    def __init__(self, *loses: str) -> None:
+        super().__init__()
+        self.loses = set(loses)
+
+    def request(self, subject: str, body: Any, **more: Any) -> bytes:
+        reply = super().request(subject, body, **more)
+        verb = subject.rpartition(".")[2]
+        if verb in self.loses:
+            self.loses.remove(verb)
+            raise OutcomeUnknown
+        return reply
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", f"/v1/lookup?addresses={MAC}&node_uuid={UUID}", None, 200),
+        ("POST", "/v1/continue_inspection", FOUND, 202),
+    ],
+)
+def test_a_lookup_whose_answer_is_lost_is_asked_for_again_as_the_same_request(
+    method: str, path: str, body: Any, status: int
+) -> None:
+    others = Others(LosesOne("agent-lookup"))
+    others.serve()
+    others.replies["cmd.take-inspection"] = orjson.dumps({"uuid": UUID})
+    api = make_api(others.bus)
+
+    response = api(method, path, body)
+
+    assert (response.status_code, response.get_json()) == (status, {"canned": "cmd.agent-lookup"})
+    lookups = [(asked, headers[CALLER]) for verb, asked, headers in others.asked if verb == "cmd.agent-lookup"]
+    assert len(lookups) == 2
+    assert lookups[0] == lookups[1]
+    assert orjson.loads(lookups[0][1])["request_id"] == response.headers["Openstack-Request-Id"]
+
+    api(method, path, body)
+    assert others.last_headers[CALLER] != lookups[0][1]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "verb"),
+    [("/v1/heartbeat/n1", BEAT, "agent-heartbeat"), ("/v1/continue_inspection", FOUND, "take-inspection")],
+)
+def test_what_else_ramdisks_say_is_told_once(path: str, body: Any, verb: str) -> None:
+    others = Others(LosesOne(verb))
+    others.serve()
+
+    assert make_api(others.bus)("POST", path, body).status_code == 504
+    assert [asked for asked, *_ in others.asked] == [f"cmd.{verb}"]
 
 
 def test_every_route_of_these_tables_is_called_above() -> None:

@@ -15,7 +15,11 @@ class Upstream(Protocol):
 
     def query(self, verb: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> bytes: ...
 
-    def command(self, verb: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> bytes: ...
+    def command(
+        self, verb: str, body: Mapping[str, Any], headers: Mapping[str, str], *, again_s: float | None = None
+    ) -> bytes:
+        """``again_s``: while no answer comes it is told again, with the same headers, each so many seconds; not longer
+        than any other command. For what the other side answers alike to one request, however often it is told."""
 
 
 class Keystone(Protocol):

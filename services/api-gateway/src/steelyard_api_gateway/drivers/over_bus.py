@@ -16,6 +16,7 @@ from steelyard_common.http import WAITED_S
 from steelyard_common.telemetry import span
 
 LEAST_LEFT = 0.1  # of the deadline, for a request to be worth sending
+PAUSE_S = 0.2  # before a command is told again: who could not take it may be starting
 
 
 class _Last(threading.local):
@@ -83,9 +84,9 @@ class OverBus:
 
     def __init__(
         self, bus: Bus, site: str, service: str, *, query_timeout_s: float, command_timeout_s: float, threads: int = 16,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.monotonic, pause: Callable[[float], None] = time.sleep,
     ) -> None:  # fmt: skip
-        self._bus = bus
+        self._bus, self._clock, self._pause = bus, clock, pause
         self._line = _Line(max(1, threads // 2), clock)
         self._site = site
         self._service = service
@@ -96,17 +97,47 @@ class OverBus:
         subject = subjects.query(self._site, self._service, verb)
         return self._ask(subject, body, headers, self._query_timeout_s)
 
-    def command(self, verb: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> bytes:
+    def command(
+        self, verb: str, body: Mapping[str, Any], headers: Mapping[str, str], *, again_s: float | None = None
+    ) -> bytes:
         subject = subjects.command(self._site, self._service, verb)
-        return self._ask(subject, body, headers, self._command_timeout_s)
+        return self._ask(subject, body, headers, self._command_timeout_s, again_s)
 
-    def _ask(self, subject: str, body: Mapping[str, Any], headers: Mapping[str, str], timeout_s: float) -> bytes:
+    def _ask(
+        self, subject: str, body: Mapping[str, Any], headers: Mapping[str, str], timeout_s: float,
+        again_s: float | None = None,
+    ) -> bytes:  # fmt: skip
         """Errors: Unavailable also when too little time is left: it is not sent then."""
         told: dict[str, str] = {}
         left_s = timeout_s - WAITED_S.get()
         if left_s < timeout_s * LEAST_LEFT:
             raise Unavailable("all threads were in use for too long")
+
+        def ask(try_s: float) -> bytes:
+            return self._bus.request(subject, body, timeout_s=try_s, headers=headers, told=told)
+
         with span(f"ask {subject}"), self._line.wait(timeout_s / 2):
-            reply = self._bus.request(subject, body, timeout_s=left_s, headers=headers, told=told)
+            reply = ask(left_s) if again_s is None else self._until_answered(ask, left_s, again_s)
         _LAST.reply, _LAST.tag = reply, told.get(TAG)
         return reply
+
+    def _until_answered(self, ask: Callable[[float], bytes], left_s: float, again_s: float) -> bytes:
+        """Asked for ``again_s`` at a time, ``left_s`` in all; the last try has what is left.
+
+        Errors: Unavailable when nobody was there at first; later that is no answer, as what became of the first is
+        not known.
+        """
+        end, least_s = self._clock() + left_s, self._command_timeout_s * LEAST_LEFT
+        lost: OutcomeUnknown | None = None
+        while lost is None or left_s >= least_s:
+            if lost is not None:
+                self._pause(PAUSE_S)
+            try:
+                return ask(again_s if left_s >= again_s + least_s else left_s)
+            except OutcomeUnknown as error:
+                lost = error
+            except Unavailable:
+                if lost is None:
+                    raise
+            left_s = end - self._clock() - PAUSE_S
+        raise lost

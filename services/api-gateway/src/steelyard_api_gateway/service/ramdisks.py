@@ -14,6 +14,8 @@ from .call import Call
 
 NOT_PASSED_ON = frozenset({"logs"})  # a megabyte that nobody keeps
 LIKE_A_LOOKUP = 84  # from this version on, findings are answered like a lookup
+# A token is told to one request of an agent: when the answer is lost on its way here, only we can ask for it again.
+AGAIN_S = 3.0
 
 
 class Ramdisks:
@@ -28,7 +30,7 @@ class Ramdisks:
         asked = {"addresses": ramdisks.addresses(given.split(",")), "node_uuid": _node_uuid(query)}
         if not any(asked.values()):
             raise InvalidRequest("At least one of 'addresses' and 'node_uuid' parameters is required")
-        return self._boot.command("agent-lookup", {"api": call.api(), **asked}, call.headers())
+        return self._look_up(call, asked)
 
     def heartbeat(self, call: Call, ident: str, body: Any) -> None:
         node = identifiers.from_query("node_ident", ident, call.minor)
@@ -44,11 +46,13 @@ class Ramdisks:
         answer = self._inspector.command("take-inspection", told, call.headers())
         if call.minor < LIKE_A_LOOKUP:
             return answer
-        found = {"api": call.api(), "addresses": [], "node_uuid": orjson.loads(answer)["uuid"]}
         try:
-            return self._boot.command("agent-lookup", found, call.headers())
+            return self._look_up(call, {"addresses": [], "node_uuid": orjson.loads(answer)["uuid"]})
         except NotFound:  # the inspection is over already
             return answer
+
+    def _look_up(self, call: Call, asked: dict[str, Any]) -> bytes:
+        return self._boot.command("agent-lookup", {"api": call.api(), **asked}, call.headers(), again_s=AGAIN_S)
 
 
 def _node_uuid(query: Query) -> str | None:
