@@ -25,9 +25,7 @@ def test_boot_keeps_its_port_from_one_start_to_the_next(tmp_path: Path) -> None:
 def test_boots_port_is_none_that_somebody_may_be_given_by_chance_while_boot_is_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        process, "_first_given", lambda: 2400
-    )  # on this machine, the kernel gives these and higher ones
+    monkeypatch.setattr(process, "_first_given", lambda: 2400)  # the kernel gives this one and higher ones
     door = door_of_boot(Layout(tmp_path), "127.0.0.1", 0)
     door.close()
 

@@ -22,8 +22,8 @@ from .ipxe import Broken, Image, Ipxe, Kernel, Outcome, OwnDisk, Reboot
 from .world import World
 
 POST_S, KERNEL_S = (15.0, 30.0), (8.0, 15.0)
-# Servers try again to boot from a network, or a BMC's disc, that does not answer, before they go on with what is next
-# in their order (HPE's "network boot retry": 20 times).
+# A network, or a BMC's disc, that does not answer is tried again before the firmware goes on with its boot order: what
+# servers call "boot sequence retry" (Dell) or "network boot retry" (HPE), and can switch off.
 AGAIN_S, TRIES = (5.0, 10.0), 20
 T = TypeVar("T")
 NOTHING = "nothing that boots"

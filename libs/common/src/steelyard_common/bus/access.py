@@ -107,12 +107,17 @@ class _Transport(TcpTransport):
     """Of a connection whose TLS did not come about in time asyncio never sees the end, and nats-py waits for that
     before it tries again."""
 
+    def __init__(self) -> None:
+        untyped: Any = super()
+        untyped.__init__()
+
     def __bool__(self) -> bool:
         return True  # else nats-py would take one of its own
 
     async def wait_closed(self) -> None:
+        untyped: Any = super()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(super().wait_closed(), CLOSE_S)  # type: ignore[no-untyped-call]
+            await asyncio.wait_for(untyped.wait_closed(), CLOSE_S)
 
     def abort(self) -> None:
         if self._io_writer is not None:
@@ -132,7 +137,7 @@ class AccessClient(Client):
         self._needs_tls = is_secure
         self._known_before = known
         self.over = asyncio.Event()
-        self._transport = self._line = _Transport()  # type: ignore[no-untyped-call]
+        self._transport = self._line = _Transport()
 
     @property
     def known(self) -> list[Srv]:
